@@ -1,0 +1,25 @@
+//! Samples in; signals, intents and a view out.
+//!
+//! Pure: no clock, thread, I/O, log or randomness. The same plan and the same samples give the same output, bit for bit.
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub mod condition;
+pub mod judge;
+pub mod ladder;
+pub mod names;
+pub mod plan;
+pub mod sample;
+pub mod signal;
+pub mod time;
+pub mod view;
+
+pub use condition::{Condition, Judged, Kind, Thresholds};
+pub use judge::{Engine, Step};
+pub use ladder::{Action, Intent, Policy, Route};
+pub use names::Names;
+pub use plan::{Plan, Scope};
+pub use sample::{Moved, MovedCodes, Sample, Sight};
+pub use signal::{Arguments, Signal, State};
+pub use time::{Time, Wall};
+pub use view::View;

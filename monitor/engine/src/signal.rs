@@ -1,0 +1,76 @@
+//! A condition changed state.
+
+use crate::{Time, Wall};
+use std::collections::BTreeMap;
+use core::time::Duration;
+
+/// A condition changed state. Edge-triggered, numbered without gaps from 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signal {
+    /// Its number.
+    pub seq: u64,
+    /// The tick that crossed.
+    pub at: Time,
+    /// The same, to print.
+    pub wall: Wall,
+    /// The condition's name; `blind` for blindness.
+    pub condition: String,
+    /// `query-rate`, `query-rate-increase`, `extended-error` or `blind`.
+    pub kind: &'static str,
+    /// What it is now.
+    pub state: State,
+    /// What it watches, in words.
+    pub scope: Named,
+    /// The value at the edge, in the kind's unit.
+    pub value: f64,
+    /// The threshold that it crossed: rising when met, falling when cleared.
+    pub threshold: f64,
+    /// Over how long the value was measured.
+    pub window: Duration,
+    /// What else the draft asks for.
+    pub arguments: Arguments,
+}
+
+/// A scope by name, free of slots, so that a signal outlives the plan that made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The whole node.
+    Node,
+    /// A service prefix.
+    Prefix(String),
+    /// A zone.
+    Zone(String),
+    /// A group of zones.
+    Group(String),
+}
+
+/// What the draft asks for beside the value.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Arguments {
+    /// The info-codes that occurred in the window, and how often; 63 stands for all above 62.
+    pub codes: BTreeMap<u8, u64>,
+    /// The zones in which they did, most first, at most eight.
+    pub zones: Vec<(String, u64)>,
+    /// Why the node is blind.
+    pub reasons: Vec<String>,
+}
+
+/// Of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    /// No longer, or not yet, met.
+    Cleared,
+    /// Met.
+    Met,
+}
+
+impl State {
+    /// `met` or `cleared`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cleared => "cleared",
+            Self::Met => "met",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Counts in memory: one tally for each thread that reads frames.

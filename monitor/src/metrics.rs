@@ -1,0 +1,1 @@
+//! `/metrics` in the Prometheus text format 0.0.4.
