@@ -1,8 +1,8 @@
 //! A condition changed state.
 
 use crate::{Time, Wall};
-use std::collections::BTreeMap;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 /// A condition changed state. Edge-triggered, numbered without gaps from 1.
 #[derive(Clone, Debug, PartialEq)]
