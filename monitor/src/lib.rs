@@ -6,4 +6,5 @@ pub mod config;
 pub mod http;
 pub mod json;
 pub mod metrics;
+pub mod name;
 pub mod router;
