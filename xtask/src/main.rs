@@ -1,2 +1,76 @@
-//! Everything a person types.
-fn main() {}
+//! Everything a person types: what it takes to build, show, test, check and measure oopsd.
+//!
+//! This package depends on nothing of oopsd, so that `cargo xtask setup` builds on a machine that has Rust and nothing else.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads what it prints")]
+
+mod check;
+mod command;
+mod manual;
+mod setup;
+mod test;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use setup::Purpose;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Everything a person types.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, and only that; starts no daemon
+    Setup {
+        /// For what; everything if not given
+        #[arg(long = "for", value_name = "PURPOSE")]
+        purposes: Vec<Purpose>,
+    },
+    /// Run all tests; as root also those that make network namespaces
+    Test,
+    /// Formatting, lints, documentation, licences and advisories, unused dependencies
+    Check {
+        /// Formatting and lints only
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Measure what must be fast, beside its peers
+    Bench {
+        /// Given to the benches, such as a part of a name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Write the man pages to target/man
+    Man,
+    /// Write completions for bash, zsh and fish to target/completions
+    Completions,
+}
+
+fn main() -> ExitCode {
+    match act(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn act(task: Task) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    std::env::set_current_dir(root).with_context(|| format!("the workspace {} is gone", root.display()))?;
+    match task {
+        Task::Setup { purposes } => setup::setup(&purposes),
+        Task::Test => test::test(),
+        Task::Check { quick } => check::check(quick),
+        Task::Bench { arguments } => test::bench(&arguments),
+        Task::Man => manual::man(),
+        Task::Completions => manual::completions(),
+    }
+}
