@@ -1,6 +1,8 @@
 //! Captures: where samples come from. One file each; what they share is how a frame becomes counts.
 
 pub mod attribution;
+pub mod collector;
+mod learner;
 pub mod tally;
 
 /// What a capture says of one interface or file.
