@@ -1,14 +1,33 @@
 //! Routers: who announces the prefixes. One file each, one reconciler in front of them all.
+//!
+//! An intent is level-triggered: only the newest for a prefix matters, and it is made so, read back and kept so. Starting, stopping, reloading
+//! and crashing change no route: a prefix nothing is wanted of is only read. How prefixes come to be wanted so is `engine::ladder`'s.
 
 pub mod kernel_table;
+mod reconcile;
 
-use engine::{Action, Intent};
+use engine::{Action, Intent, Route};
+use ipnet::IpNet;
+use reconcile::Reconciler;
+use std::collections::BTreeSet;
+use thiserror::Error;
+use tokio::runtime::Handle;
 
 /// A router as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Config {
     /// A route in a private kernel table, which BIRD (or another daemon) learns.
     KernelTable(kernel_table::Config),
+}
+
+impl Config {
+    /// Its name, unique among routers.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::KernelTable(config) => &config.name,
+        }
+    }
 }
 
 /// A route as wanted and as read back.
@@ -30,19 +49,144 @@ pub struct Status {
     pub error: Option<String>,
 }
 
+/// Why a route is not as wanted, or the routers could not start.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// A route names a router that is not configured.
+    #[error("route {prefix}: there is no router {router:?}")]
+    UnknownRouter {
+        /// The route's prefix.
+        prefix: String,
+        /// The name it gives.
+        router: String,
+    },
+    /// A route's prefix has no meaning, has host bits set, or is a default route.
+    #[error("route {prefix:?}: not a prefix that may be announced, such as 192.0.2.0/24 (never a default route)")]
+    Prefix {
+        /// As it was given.
+        prefix: String,
+    },
+    /// Applied without complaint, and read back as something else.
+    #[error(
+        "{prefix} on router {router:?} was set to {wanted:?} and reads back as {seen:?}: is another program changing it?"
+    )]
+    NotKept {
+        /// The router.
+        router: String,
+        /// The prefix.
+        prefix: IpNet,
+        /// What was applied.
+        wanted: Action,
+        /// What was read back.
+        seen: Action,
+    },
+    /// The kernel table refused.
+    #[error(transparent)]
+    KernelTable(#[from] kernel_table::Error),
+}
+
 /// All routers, running: keeps what is seen equal to what is wanted.
+///
+/// Dropping it stops the work and leaves every route as it is.
 #[derive(Debug)]
-pub struct Routers {}
+pub struct Routers {
+    reconcilers: Vec<(Config, Reconciler)>,
+    dry_run: bool,
+    runtime: Handle,
+}
 
 impl Routers {
+    /// Starts one reconciler for each router, in the network namespace of the calling thread. Until [`Self::want`] is called it only reads.
+    ///
+    /// With `dry_run` it logs what it would do, and never changes anything.
+    ///
+    /// # Errors
+    /// A route that names no router or no prefix; a socket that cannot be opened. A table that cannot be read is retried and in [`Self::status`].
+    pub fn start(configs: &[Config], routes: &[Route], dry_run: bool, runtime: Handle) -> Result<Self, Error> {
+        let mut routers = Self { reconcilers: Vec::new(), dry_run, runtime };
+        routers.replace(configs, routes)?;
+        Ok(routers)
+    }
+
+    /// Takes up another configuration. What was wanted of a route that is in both stays wanted; a route that is gone is left as it is.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; the former configuration then goes on.
+    pub fn replace(&mut self, configs: &[Config], routes: &[Route]) -> Result<(), Error> {
+        let prefixes =
+            configs.iter().map(|config| prefixes_of(config.name(), routes)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(route) = routes.iter().find(|route| configs.iter().all(|config| config.name() != route.router)) {
+            return Err(Error::UnknownRouter { prefix: route.prefix.clone(), router: route.router.clone() });
+        }
+        let mut fresh = Vec::new();
+        for (config, prefixes) in configs.iter().zip(&prefixes) {
+            if !self.reconcilers.iter().any(|(running, _)| running == config) {
+                fresh.push((config.clone(), self.reconciler(config, prefixes)?));
+            }
+        }
+        self.reconcilers.retain(|(running, _)| configs.contains(running));
+        for (config, prefixes) in configs.iter().zip(&prefixes) {
+            if let Some((_, reconciler)) = self.reconcilers.iter().find(|(running, _)| running == config) {
+                reconciler.replace(prefixes);
+            }
+        }
+        self.reconcilers.extend(fresh);
+        Ok(())
+    }
+
+    fn reconciler(&self, config: &Config, prefixes: &BTreeSet<IpNet>) -> Result<Reconciler, Error> {
+        let _entered = self.runtime.enter();
+        match config {
+            Config::KernelTable(config) => {
+                let announcer = kernel_table::KernelTable::open(config.clone())?;
+                Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
+            }
+        }
+    }
+
     /// Says how prefixes should be announced now. Does not wait.
     pub fn want(&self, intents: &[Intent]) {
-        let _ = intents;
+        for intent in intents {
+            let found = self.reconcilers.iter().find(|(config, _)| config.name() == intent.router);
+            let taken = found.is_some_and(|(_, reconciler)| reconciler.want(intent));
+            if !taken {
+                tracing::warn!(router = intent.router, prefix = intent.prefix, "an intent for no configured route");
+            }
+        }
     }
 
     /// Every route as wanted and as seen.
     #[must_use]
     pub fn status(&self) -> Vec<Status> {
-        Vec::new()
+        self.reconcilers.iter().flat_map(|(_, reconciler)| reconciler.status()).collect()
+    }
+}
+
+fn prefixes_of(router: &str, routes: &[Route]) -> Result<BTreeSet<IpNet>, Error> {
+    routes.iter().filter(|route| route.router == router).map(|route| prefix(&route.prefix)).collect()
+}
+
+fn prefix(text: &str) -> Result<IpNet, Error> {
+    let parsed: Option<IpNet> = text.parse().ok();
+    parsed
+        .filter(|prefix| prefix.prefix_len() > 0 && prefix.trunc() == *prefix)
+        .ok_or_else(|| Error::Prefix { prefix: text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_route_is_refused() {
+        assert!(prefix("0.0.0.0/0").is_err());
+        assert!(prefix("::/0").is_err());
+    }
+
+    #[test]
+    fn host_bits_and_words_are_refused() {
+        assert!(prefix("192.0.2.1/24").is_err());
+        assert!(prefix("anycast").is_err());
+        assert!(prefix("2001:db8::/48").is_ok());
     }
 }

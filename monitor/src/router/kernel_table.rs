@@ -1,4 +1,29 @@
 //! Routes in a private kernel table, over rtnetlink: BIRD learns the table, and its filter turns the metric into an action.
+//!
+//! A route is `blackhole PREFIX table N proto 253 metric M`; no route means plain. Nothing forwards by that table. The other half, the text for
+//! bird.conf, is in [`fragment`](self::bird_fragment).
+
+mod fragment;
+mod message;
+
+pub use fragment::bird_fragment;
+
+use super::reconcile::Announcer;
+use core::time::Duration;
+use engine::Action;
+use futures_util::TryStreamExt;
+use ipnet::IpNet;
+use message::Held;
+use rtnetlink::{Handle, MulticastGroup};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use thiserror::Error;
+
+/// What each metric means. A stronger level has a lower metric, because BIRD learns the lowest. 1 to 100 are left for what is stronger still.
+const LEVELS: [(u32, Action); 3] = [(101, Action::Prepend(3)), (102, Action::Prepend(2)), (103, Action::Prepend(1))];
+
+/// The kernel answers at once; a lost answer must not hold up everything else.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A kernel table as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -7,4 +32,223 @@ pub struct Config {
     pub name: String,
     /// The table's number, none of the kernel's own (253 to 255).
     pub table: u32,
+}
+
+/// What the kernel refused, and what to do about it.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// No route netlink socket.
+    #[error("table {table}: cannot open a route netlink socket")]
+    Open {
+        /// The table.
+        table: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// The table could not be read.
+    #[error("table {table}: cannot read its routes")]
+    Read {
+        /// The table.
+        table: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// A route could not be added or deleted.
+    #[error(
+        "cannot {verb} blackhole {prefix} table {table} proto {} metric {metric}{}",
+        message::PROTOCOL,
+        advice(source)
+    )]
+    Change {
+        /// `add` or `delete`.
+        verb: &'static str,
+        /// The prefix.
+        prefix: IpNet,
+        /// The table.
+        table: u32,
+        /// The metric.
+        metric: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// An action that no metric stands for.
+    #[error("table {table}: no metric stands for {action:?} of {prefix}; a path is lengthened by 1 to 3")]
+    Level {
+        /// The prefix.
+        prefix: IpNet,
+        /// The table.
+        table: u32,
+        /// The action.
+        action: Action,
+    },
+    /// Somebody else's route comes before ours.
+    #[error(
+        "table {table}: {foreign} is not oopsd's and hides what oopsd says of it: delete it, or give oopsd a table of its own"
+    )]
+    Hidden {
+        /// The table.
+        table: u32,
+        /// The route, as `ip route` prints it.
+        foreign: String,
+    },
+}
+
+fn advice(source: &io::Error) -> &'static str {
+    let refused = source.kind() == io::ErrorKind::PermissionDenied;
+    if refused { " (oopsd needs CAP_NET_ADMIN)" } else { "" }
+}
+
+/// The table, by a socket for questions and one that hears of changes.
+#[derive(Debug)]
+pub(super) struct KernelTable {
+    config: Config,
+    sockets: Option<Sockets>,
+    /// What was last reported as not ours.
+    foreign: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Sockets {
+    handle: Handle,
+    changes: message::Changes,
+}
+
+impl KernelTable {
+    /// Opens the sockets in the network namespace of the calling thread, on the runtime that is entered.
+    pub(super) fn open(config: Config) -> Result<Self, Error> {
+        let mut table = Self { config, sockets: None, foreign: Vec::new() };
+        table.sockets()?;
+        Ok(table)
+    }
+
+    fn sockets(&mut self) -> Result<&mut Sockets, Error> {
+        let table = self.config.table;
+        let opened = match self.sockets.take() {
+            Some(sockets) => sockets,
+            None => Sockets::open().map_err(|source| Error::Open { table, source })?,
+        };
+        Ok(self.sockets.insert(opened))
+    }
+
+    /// All routes in the table of the families that `prefixes` have.
+    async fn held(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<Vec<Held>, Error> {
+        let table = self.config.table;
+        let handle = self.sockets()?.handle.clone();
+        let mut held = Vec::new();
+        for query in message::queries(table, prefixes) {
+            let answer = within(handle.route().get(query).execute().try_collect::<Vec<_>>()).await;
+            match answer {
+                Ok(routes) => held.extend(routes.iter().filter_map(|route| message::held(table, route))),
+                // A table nobody has put a route into.
+                Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {}
+                Err(source) => {
+                    self.sockets = None;
+                    return Err(Error::Read { table, source });
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    async fn change(&mut self, verb: &'static str, prefix: IpNet, metric: u32) -> Result<(), Error> {
+        let table = self.config.table;
+        let route = self.sockets()?.handle.route();
+        let message = message::route(table, prefix, metric);
+        let (done, already) = match verb {
+            "add" => (within(route.add(message).execute()).await, libc::EEXIST),
+            _ => (within(route.del(message).execute()).await, libc::ESRCH),
+        };
+        match done {
+            Err(source) if source.raw_os_error() != Some(already) => {
+                if source.raw_os_error().is_none() {
+                    self.sockets = None;
+                }
+                Err(Error::Change { verb, prefix, table, metric, source })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Says which routes of the table are nobody's business of ours, when they change.
+    fn report(&mut self, foreign: Vec<Held>) {
+        for route in foreign.iter().filter(|route| !self.foreign.contains(route)) {
+            let (table, route) = (self.config.table, route.to_string());
+            tracing::warn!(router = self.config.name, table, route, "not a configured route of oopsd's: left alone");
+        }
+        self.foreign = foreign;
+    }
+}
+
+impl Announcer for KernelTable {
+    async fn read_back(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, super::Error> {
+        let held = self.held(prefixes).await?;
+        let seen = prefixes.iter().map(|prefix| (*prefix, action_of(*prefix, &held))).collect();
+        self.report(held.into_iter().filter(|route| !route.is_ours() || !prefixes.contains(&route.prefix)).collect());
+        Ok(seen)
+    }
+
+    async fn announce(&mut self, prefix: IpNet, action: Action) -> Result<(), super::Error> {
+        let table = self.config.table;
+        let metric = metric_of(action);
+        if metric.is_none() && action != Action::Plain {
+            return Err(Error::Level { prefix, table, action }.into());
+        }
+        // The new one comes before the old one goes, so that the plain path is never exposed in between.
+        if let Some(metric) = metric {
+            self.change("add", prefix, metric).await?;
+        }
+        let held = self.held(&BTreeSet::from([prefix])).await?;
+        for route in held.iter().filter(|route| route.is_ours() && route.prefix == prefix) {
+            if Some(route.metric) != metric {
+                self.change("delete", prefix, route.metric).await?;
+            }
+        }
+        let first =
+            held.iter().filter(|route| route.prefix == prefix).min_by_key(|route| (route.metric, route.is_ours()));
+        match first {
+            Some(foreign) if !foreign.is_ours() && metric.is_some() => {
+                Err(Error::Hidden { table, foreign: foreign.to_string() }.into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn changed(&mut self) {
+        match &mut self.sockets {
+            Some(sockets) => sockets.changes.of(self.config.table).await,
+            None => core::future::pending().await,
+        }
+    }
+}
+
+impl Sockets {
+    fn open() -> io::Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
+        tokio::spawn(connection);
+        // A socket of its own: when changes come faster than they are read, the kernel drops some, and no answer may be among them.
+        let groups = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
+        let (connection, keep_open, messages) = rtnetlink::new_multicast_connection(&groups)?;
+        tokio::spawn(connection);
+        Ok(Self { handle, changes: message::Changes::new(keep_open, messages) })
+    }
+}
+
+/// How a prefix is announced: by the lowest metric, if that is ours and we know it.
+fn action_of(prefix: IpNet, held: &[Held]) -> Action {
+    let first = held.iter().filter(|route| route.prefix == prefix).min_by_key(|route| (route.metric, route.is_ours()));
+    let metric = first.filter(|route| route.is_ours()).map(|route| route.metric);
+    LEVELS.iter().find(|(level, _)| Some(*level) == metric).map_or(Action::Plain, |(_, action)| *action)
+}
+
+fn metric_of(action: Action) -> Option<u32> {
+    LEVELS.iter().find(|(_, level)| *level == action).map(|(metric, _)| *metric)
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(rtnetlink::Error::NetlinkError(error))) => Err(error.to_io()),
+        Ok(Err(error)) => Err(io::Error::other(error.to_string())),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer")),
+    }
 }

@@ -1,0 +1,166 @@
+//! The few route messages that are spoken with the kernel. What they are for is `kernel_table.rs`'s.
+
+use core::fmt;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use ipnet::IpNet;
+use rtnetlink::Handle;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Who put a route there: a number that rtnetlink(7) leaves to users. A route with another one is never touched.
+pub(super) const PROTOCOL: u8 = 253;
+
+/// A route that the table holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) prefix: IpNet,
+    pub(super) metric: u32,
+    protocol: u8,
+    kind: RouteType,
+    table: u32,
+}
+
+impl Held {
+    /// Whether oopsd put it there.
+    pub(super) fn is_ours(&self) -> bool {
+        self.protocol == PROTOCOL && self.kind == RouteType::BlackHole
+    }
+}
+
+/// As `ip route add` takes it.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, metric, protocol, kind, table } = self;
+        let kind = format!("{kind:?}").to_lowercase();
+        write!(f, "{kind} {prefix} table {table} proto {protocol} metric {metric}")
+    }
+}
+
+/// The route that stands for one level of one prefix.
+pub(super) fn route(table: u32, prefix: IpNet, metric: u32) -> RouteMessage {
+    let mut message = query(table, &prefix);
+    message.header.destination_prefix_length = prefix.prefix_len();
+    message.header.protocol = RouteProtocol::Other(PROTOCOL);
+    message.header.kind = RouteType::BlackHole;
+    message.attributes.push(RouteAttribute::Destination(prefix.network().into()));
+    message.attributes.push(RouteAttribute::Priority(metric));
+    message
+}
+
+/// One question for each address family among `prefixes`: all routes of the table. The kernel filters by table from 4.20 on, when asked strictly.
+pub(super) fn queries(table: u32, prefixes: &BTreeSet<IpNet>) -> Vec<RouteMessage> {
+    let v4 = prefixes.iter().find(|prefix| prefix.addr().is_ipv4());
+    let v6 = prefixes.iter().find(|prefix| prefix.addr().is_ipv6());
+    [v4, v6].into_iter().flatten().map(|prefix| query(table, prefix)).collect()
+}
+
+fn query(table: u32, of_family: &IpNet) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = match of_family {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    };
+    message.attributes.push(RouteAttribute::Table(table));
+    message
+}
+
+/// Reads one route of `table`; `None` for those of other tables, and for the default route.
+pub(super) fn held(table: u32, message: &RouteMessage) -> Option<Held> {
+    let (mut destination, mut metric) = (None, 0);
+    if table_of(message) != table {
+        return None;
+    }
+    for attribute in &message.attributes {
+        if let RouteAttribute::Destination(RouteAddress::Inet(address)) = attribute {
+            destination = Some(IpAddr::V4(*address));
+        } else if let RouteAttribute::Destination(RouteAddress::Inet6(address)) = attribute {
+            destination = Some(IpAddr::V6(*address));
+        } else if let RouteAttribute::Priority(priority) = attribute {
+            metric = *priority;
+        }
+    }
+    let prefix = IpNet::new(destination?, message.header.destination_prefix_length).ok()?;
+    let (protocol, kind) = (u8::from(message.header.protocol), message.header.kind);
+    Some(Held { prefix, metric, protocol, kind, table })
+}
+
+fn table_of(message: &RouteMessage) -> u32 {
+    let long = message
+        .attributes
+        .iter()
+        .find_map(|attribute| if let RouteAttribute::Table(table) = attribute { Some(*table) } else { None });
+    long.unwrap_or_else(|| u32::from(message.header.table))
+}
+
+/// What the kernel tells of routes that come and go.
+pub(super) struct Changes {
+    messages: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
+    _keep_open: Handle,
+}
+
+impl Changes {
+    pub(super) fn new<A: 'static>(
+        keep_open: Handle,
+        messages: impl futures_util::Stream<Item = (NetlinkMessage<RouteNetlinkMessage>, A)> + Send + 'static,
+    ) -> Self {
+        Self { messages: messages.map(|(message, _)| message).boxed(), _keep_open: keep_open }
+    }
+
+    /// Returns when a route of `table` came or went, or something was missed; never, once the socket is gone.
+    pub(super) async fn of(&mut self, table: u32) {
+        while let Some(message) = self.messages.next().await {
+            if is_of(table, &message.payload) {
+                return;
+            }
+        }
+        core::future::pending().await
+    }
+}
+
+fn is_of(table: u32, payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
+    if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route)) =
+        payload
+    {
+        table_of(route) == table
+    } else {
+        true
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Changes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_is_read_as_it_was_written() {
+        for prefix in ["192.0.2.0/24", "2001:db8::/48"] {
+            let prefix: IpNet = prefix.parse().unwrap();
+            let read = held(5353, &route(5353, prefix, 102)).unwrap();
+            assert!(read.is_ours());
+            assert_eq!(read.to_string(), format!("blackhole {prefix} table 5353 proto 253 metric 102"));
+        }
+    }
+
+    #[test]
+    fn routes_of_other_tables_are_passed_over() {
+        assert_eq!(held(254, &route(5353, "192.0.2.0/24".parse().unwrap(), 102)), None);
+    }
+
+    #[test]
+    fn only_the_families_in_use_are_asked_for() {
+        let prefixes = BTreeSet::from(["2001:db8::/48".parse().unwrap()]);
+        let queries = queries(5353, &prefixes);
+        assert_eq!(queries.len(), 1);
+        assert_eq!(queries[0].header.address_family, AddressFamily::Inet6);
+    }
+}
