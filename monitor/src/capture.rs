@@ -2,7 +2,11 @@
 
 pub mod attribution;
 pub mod collector;
+pub mod file;
+#[cfg(test)]
+mod frames;
 mod learner;
+mod link;
 pub mod tally;
 
 /// What a capture says of one interface or file.

@@ -184,7 +184,8 @@ fn mapped(prefix: IpNet) -> Prefix {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wire::{Family, Suffixes, Transport};
+    use crate::capture::frames;
+    use wire::{Link, Ports, Slice};
 
     #[test]
     fn names_in_a_row_are_taken_apart() {
@@ -249,32 +250,12 @@ mod tests {
         to: &str,
         known: Option<Direction>,
     ) -> Place {
-        let frame = name::to_wire(qname);
-        let address = |text: &str| match text.parse().unwrap() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(v6) => v6.to_bits(),
-        };
-        let packet = Packet {
-            family: Family::V4,
-            transport: Transport::Udp,
-            source: address(from),
-            destination: address(to),
-            source_port: 53,
-            destination_port: 53,
-            payload: 0,
-            length: frame.len(),
-        };
-        let message = Message {
-            response,
-            opcode: 0,
-            rcode: 0,
-            truncated: false,
-            extended_errors: 0,
-            unwalked: false,
-            suffixes: Suffixes::of_wire(&frame, attribution.key()).unwrap(),
-            qname: 0,
-            qname_length: frame.len(),
-        };
-        attribution.place(&frame, &packet, &message, known)
+        let frame = frames::message(qname, response, from, to);
+        let mut places = Vec::new();
+        wire::read(&Slice(&frame), Link::Ethernet, Ports::DNS, attribution.key(), &mut |read| {
+            let (packet, message) = read.unwrap();
+            places.push(attribution.place(&frame, packet, message, known));
+        });
+        places[0]
     }
 }
