@@ -1,4 +1,20 @@
 //! From the link to the transport: where the payload is, who sent it to whom.
+//!
+//! Whatever follows the length that IP declares is padding. Where that length is 0, because a network card or Linux
+//! ("BIG TCP") made one frame of many, the packet goes as far as the capture. Later fragments are not read: nothing in
+//! them says what they belong to.
+
+use crate::{Frame, Skip};
+
+/// As many IPv6 extension headers as are passed over.
+const EXTENSIONS: usize = 8;
+
+/// Ethertypes.
+const IPV4: u16 = 0x0800;
+const IPV6: u16 = 0x86DD;
+
+/// The length of a packet that does not declare one: more than any frame, and far from overflow.
+const UNKNOWN: usize = 1 << 30;
 
 /// How a frame begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +29,64 @@ pub enum Link {
     Raw,
     /// BSD loopback: four bytes of address family in either byte order (DLT 0 and 108).
     Loopback,
+}
+
+impl Link {
+    /// The link layer with this number, a `DLT_` of libpcap or a `LINKTYPE_` of its files; `None` if it cannot be read.
+    #[must_use]
+    pub const fn from_dlt(dlt: i32) -> Option<Self> {
+        match dlt {
+            1 => Some(Self::Ethernet),
+            113 => Some(Self::Cooked),
+            276 => Some(Self::Cooked2),
+            12 | 14 | 101 | 228 | 229 => Some(Self::Raw),
+            0 | 108 => Some(Self::Loopback),
+            _ => None,
+        }
+    }
+
+    /// The IP version below this link and where its header begins.
+    #[inline(always)]
+    fn network<F: Frame>(self, frame: &F) -> Result<(Family, usize), Skip> {
+        match self {
+            Self::Ethernet => {
+                let [.., a, b] = frame.read::<14>(0).ok_or(Skip::Truncated)?;
+                untagged(frame, [a, b], 14)
+            }
+            Self::Cooked => untagged(frame, frame.read(14).ok_or(Skip::Truncated)?, 16),
+            Self::Cooked2 => untagged(frame, frame.read(0).ok_or(Skip::Truncated)?, 20),
+            Self::Raw => match frame.read(0).ok_or(Skip::Truncated)? {
+                [0x40..=0x4F] => Ok((Family::V4, 0)),
+                [0x60..=0x6F] => Ok((Family::V6, 0)),
+                _ => Err(Skip::NotDns),
+            },
+            Self::Loopback => match frame.read(0).ok_or(Skip::Truncated)? {
+                [2, 0, 0, 0] | [0, 0, 0, 2] => Ok((Family::V4, 4)),
+                [10 | 24 | 28 | 30, 0, 0, 0] | [0, 0, 0, 10 | 24 | 28 | 30] => Ok((Family::V6, 4)),
+                _ => Err(Skip::NotDns),
+            },
+        }
+    }
+}
+
+/// The IP version behind an ethertype and at most two VLAN tags.
+#[inline(always)]
+fn untagged<F: Frame>(frame: &F, ethertype: [u8; 2], at: usize) -> Result<(Family, usize), Skip> {
+    let mut ethertype = u16::from_be_bytes(ethertype);
+    let mut at = at;
+    for _ in 0..2 {
+        if !matches!(ethertype, 0x8100 | 0x88A8 | 0x9100) {
+            break;
+        }
+        let [_, _, a, b] = frame.read(at).ok_or(Skip::Truncated)?;
+        ethertype = u16::from_be_bytes([a, b]);
+        at = at.wrapping_add(4);
+    }
+    match ethertype {
+        IPV4 => Ok((Family::V4, at)),
+        IPV6 => Ok((Family::V6, at)),
+        _ => Err(Skip::NotDns),
+    }
 }
 
 /// UDP or TCP.
@@ -35,7 +109,7 @@ pub enum Family {
 
 /// The ports that carry DNS; a message has one of them at either end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports([u16; Ports::MAX]);
+pub struct Ports([u16; Self::MAX]);
 
 impl Ports {
     /// As many ports as can be named.
@@ -84,6 +158,172 @@ pub struct Packet {
     pub destination_port: u16,
     /// Offset of the transport's payload in the frame.
     pub payload: usize,
-    /// Length of the payload in bytes, by the headers; the capture may hold less.
+    /// Length of the payload in bytes, by the headers; the capture may hold less. Of a first fragment, as much as it has.
     pub length: usize,
+    /// This is a first fragment: the payload goes on in another frame.
+    pub fragment: bool,
+}
+
+/// What an IP header says.
+struct Network {
+    family: Family,
+    transport: Transport,
+    source: u128,
+    destination: u128,
+    /// Where the transport header begins.
+    at: usize,
+    /// Where the packet ends.
+    end: usize,
+    fragment: bool,
+}
+
+impl Packet {
+    /// Reads the headers of a frame down to a transport with one of `ports` at either end.
+    ///
+    /// # Errors
+    /// Why it is none, or cannot be read.
+    #[inline(always)]
+    pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports) -> Result<Self, Skip> {
+        let network = match link.network(frame)? {
+            (Family::V4, at) => v4(frame, at)?,
+            (Family::V6, at) => v6(frame, at)?,
+        };
+        let Network { family, transport, source, destination, at, end, fragment } = network;
+        // What a whole packet lacks is its own fault; what a fragment lacks is elsewhere.
+        let short = if fragment { Skip::Truncated } else { Skip::Malformed };
+        let (source_port, destination_port, payload, end) = match transport {
+            Transport::Udp => {
+                let payload = at.wrapping_add(8);
+                if payload > end {
+                    return Err(short);
+                }
+                let [s0, s1, d0, d1, l0, l1, _, _] = frame.read(at).ok_or(Skip::Truncated)?;
+                let (source, destination) = ported([s0, s1], [d0, d1], ports)?;
+                let length = usize::from(u16::from_be_bytes([l0, l1]));
+                let declared = at.wrapping_add(length);
+                if length < 8 || (declared > end && !fragment) {
+                    return Err(Skip::Malformed);
+                }
+                (source, destination, payload, declared.min(end))
+            }
+            Transport::Tcp => {
+                if at.wrapping_add(20) > end {
+                    return Err(short);
+                }
+                let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, ..] =
+                    frame.read::<20>(at).ok_or(Skip::Truncated)?;
+                let (source, destination) = ported([s0, s1], [d0, d1], ports)?;
+                let header = usize::from(offset >> 4) << 2;
+                let payload = at.wrapping_add(header);
+                if header < 20 {
+                    return Err(Skip::Malformed);
+                }
+                if payload > end {
+                    return Err(short);
+                }
+                (source, destination, payload, end)
+            }
+        };
+        let length = end.wrapping_sub(payload);
+        Ok(Self { family, transport, source, destination, source_port, destination_port, payload, length, fragment })
+    }
+}
+
+#[inline(always)]
+fn ported(source: [u8; 2], destination: [u8; 2], ports: Ports) -> Result<(u16, u16), Skip> {
+    let source = u16::from_be_bytes(source);
+    let destination = u16::from_be_bytes(destination);
+    if ports.contains(source) || ports.contains(destination) {
+        return Ok((source, destination));
+    }
+    Err(Skip::NotDns)
+}
+
+#[inline(always)]
+const fn transport(protocol: u8) -> Result<Transport, Skip> {
+    match protocol {
+        17 => Ok(Transport::Udp),
+        6 => Ok(Transport::Tcp),
+        _ => Err(Skip::NotDns),
+    }
+}
+
+/// IPv4 (RFC 791).
+#[inline(always)]
+fn v4<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
+    let [version, _, t0, t1, _, _, f0, f1, _, protocol, _, _, addresses @ ..] =
+        frame.read::<20>(at).ok_or(Skip::Truncated)?;
+    let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
+    let header = usize::from(version & 15) << 2;
+    let length = match u16::from_be_bytes([t0, t1]) {
+        0 => UNKNOWN,
+        length => usize::from(length),
+    };
+    if version >> 4 != 4 || header < 20 || length < header {
+        return Err(Skip::Malformed);
+    }
+    let transport = transport(protocol)?;
+    let fragment = u16::from_be_bytes([f0, f1]);
+    if fragment & 0x1FFF != 0 {
+        return Err(Skip::Fragment);
+    }
+    Ok(Network {
+        family: Family::V4,
+        transport,
+        source: mapped([s0, s1, s2, s3]),
+        destination: mapped([d0, d1, d2, d3]),
+        at: at.wrapping_add(header),
+        end: at.wrapping_add(length),
+        fragment: fragment & 0x2000 != 0,
+    })
+}
+
+#[inline(always)]
+fn mapped(address: [u8; 4]) -> u128 {
+    0xFFFF_0000_0000 | u128::from(u32::from_be_bytes(address))
+}
+
+/// IPv6 (RFC 8200) and its extension headers.
+#[inline(always)]
+fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
+    let [version, _, _, _, l0, l1, next, _] = frame.read(at).ok_or(Skip::Truncated)?;
+    let source = u128::from_be_bytes(frame.read(at.wrapping_add(8)).ok_or(Skip::Truncated)?);
+    let destination = u128::from_be_bytes(frame.read(at.wrapping_add(24)).ok_or(Skip::Truncated)?);
+    if version >> 4 != 6 {
+        return Err(Skip::Malformed);
+    }
+    let mut at = at.wrapping_add(40);
+    let end = at.wrapping_add(match u16::from_be_bytes([l0, l1]) {
+        0 => UNKNOWN,
+        length => usize::from(length),
+    });
+    let mut next = next;
+    let mut fragment = false;
+    for _ in 0..=EXTENSIONS {
+        match next {
+            0 | 43 | 60 => {
+                let [after, length] = frame.read(at).ok_or(Skip::Truncated)?;
+                next = after;
+                at = at.wrapping_add(usize::from(length).wrapping_add(1) << 3);
+            }
+            44 => {
+                let [after, _, o0, o1] = frame.read(at).ok_or(Skip::Truncated)?;
+                next = after;
+                at = at.wrapping_add(8);
+                let offset = u16::from_be_bytes([o0, o1]);
+                if offset >> 3 != 0 {
+                    return Err(if matches!(next, 0 | 43 | 60 | 17 | 6) { Skip::Fragment } else { Skip::NotDns });
+                }
+                fragment |= offset & 1 != 0;
+            }
+            _ => {
+                let transport = transport(next)?;
+                return Ok(Network { family: Family::V6, transport, source, destination, at, end, fragment });
+            }
+        }
+        if at > end {
+            return Err(if fragment { Skip::Truncated } else { Skip::Malformed });
+        }
+    }
+    Err(Skip::Malformed)
 }
