@@ -1,6 +1,17 @@
 //! One DNS message: header, question, and the OPT record wherever it is (RFC 1035, RFC 6891, RFC 8914).
 
+use crate::count::OTHER_CODES;
+use crate::name::NameWalk;
 use crate::{Frame, Key, Skip, Suffixes};
+
+/// Length of a DNS header.
+pub const HEADER: usize = 12;
+
+/// The type of the OPT pseudo-record (RFC 6891 section 6.1.1).
+const OPT: u16 = 41;
+
+/// The option that carries an Extended DNS Error (RFC 8914 section 2).
+const EXTENDED_ERROR: u16 = 15;
 
 /// What there is to count of one DNS message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +45,285 @@ impl Message {
     }
 }
 
-/// Reads the message of `length` bytes that begins at `at`.
+/// Reads the message of `length` bytes that begins at `at`, at least 8 bytes into the frame.
 ///
 /// # Errors
 /// The reason why it cannot be counted.
 #[inline(always)]
 pub fn message<F: Frame>(frame: &F, at: usize, length: usize, key: &Key) -> Result<Message, Skip> {
-    let _ = (frame, at, length, key);
-    todo!()
+    message_until(frame, at, at.wrapping_add(length), Skip::Malformed, key)
+}
+
+/// Reads the message that begins at `at` and of which there is nothing from `end` on, because it ends there or because
+/// a fragment or a segment does; then `past_end` is the reason if its question is not whole.
+///
+/// # Errors
+/// The reason why it cannot be counted.
+#[inline(always)]
+pub fn message_until<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip, key: &Key) -> Result<Message, Skip> {
+    let header = Header::read(frame, at, end, past_end)?;
+    let (mut message, mut walk) = question(frame, at, end, past_end, &header, key)?;
+    walk.finish(frame, &mut message);
+    Ok(message)
+}
+
+/// The header of a message (RFC 1035 section 4.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header([u8; HEADER]);
+
+impl Header {
+    /// Reads the header of the message at `at`, which has nothing from `end` on.
+    ///
+    /// # Errors
+    /// `past_end` if the message is too short, [`Skip::Truncated`] if the frame is.
+    #[inline(always)]
+    pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
+        if at.wrapping_add(HEADER) > end {
+            return Err(past_end);
+        }
+        frame.read(at).map(Self).ok_or(Skip::Truncated)
+    }
+
+    /// QR.
+    #[must_use]
+    #[inline(always)]
+    pub const fn response(&self) -> bool {
+        let Self([_, _, flags, ..]) = *self;
+        flags & 0x80 != 0
+    }
+
+    /// The opcode.
+    #[must_use]
+    #[inline(always)]
+    pub const fn opcode(&self) -> u8 {
+        let Self([_, _, flags, ..]) = *self;
+        flags >> 3 & 15
+    }
+
+    /// TC.
+    #[must_use]
+    #[inline(always)]
+    pub const fn truncated(&self) -> bool {
+        let Self([_, _, flags, ..]) = *self;
+        flags & 2 != 0
+    }
+
+    /// Z, the reserved bit that must be zero (RFC 1035 section 4.1.1, less AD and CD of RFC 4035).
+    #[must_use]
+    #[inline(always)]
+    pub const fn reserved(&self) -> bool {
+        let Self([_, _, _, flags, ..]) = *self;
+        flags & 0x40 != 0
+    }
+
+    /// The lower four bits of the RCODE.
+    #[must_use]
+    #[inline(always)]
+    pub const fn rcode(&self) -> u8 {
+        let Self([_, _, _, flags, ..]) = *self;
+        flags & 15
+    }
+
+    /// QDCOUNT.
+    #[must_use]
+    #[inline(always)]
+    pub const fn questions(&self) -> u16 {
+        let Self([_, _, _, _, a, b, ..]) = *self;
+        u16::from_be_bytes([a, b])
+    }
+
+    /// ANCOUNT and NSCOUNT: the records before the additional section.
+    #[inline(always)]
+    fn before_additional(&self) -> u32 {
+        let Self([.., a, b, c, d, _, _]) = *self;
+        u32::from(u16::from_be_bytes([a, b])).wrapping_add(u32::from(u16::from_be_bytes([c, d])))
+    }
+
+    /// ARCOUNT.
+    #[inline(always)]
+    const fn additional(&self) -> u16 {
+        let Self([.., a, b]) = *self;
+        u16::from_be_bytes([a, b])
+    }
+}
+
+/// Reads the question of the message at `at`, and where to look for its OPT record: nowhere, if it is a query.
+///
+/// # Errors
+/// As [`message_until`].
+#[inline(always)]
+pub fn question<F: Frame>(
+    frame: &F,
+    at: usize,
+    end: usize,
+    past_end: Skip,
+    header: &Header,
+    key: &Key,
+) -> Result<(Message, Walk), Skip> {
+    let qname = at.wrapping_add(HEADER);
+    let mut message = Message {
+        response: header.response(),
+        opcode: header.opcode(),
+        rcode: 0,
+        truncated: false,
+        extended_errors: 0,
+        unwalked: false,
+        suffixes: Suffixes::ROOT,
+        qname: 0,
+        qname_length: 0,
+    };
+    if message.opcode != 0 {
+        return Ok((message, Walk::over(end, 0, 0)));
+    }
+    if header.questions() != 1 {
+        return Err(Skip::QuestionCount);
+    }
+    let mut name = NameWalk::new(qname, end);
+    name.finish(frame, past_end, key)?;
+    let records = name.at.wrapping_add(4);
+    if records > end {
+        return Err(past_end);
+    }
+    frame.read::<4>(name.at).ok_or(Skip::Truncated)?;
+    message.rcode = u16::from(header.rcode());
+    message.truncated = header.truncated();
+    message.suffixes = name.suffixes;
+    message.qname = qname;
+    message.qname_length = name.at.wrapping_sub(qname);
+    if !message.response {
+        return Ok((message, Walk::over(end, 0, 0)));
+    }
+    let mut walk = Walk::over(end, header.before_additional(), header.additional());
+    walk.at = records;
+    Ok((message, walk))
+}
+
+/// What one step of a [`Walk`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is more to read.
+    More,
+    /// The OPT record and all records after it are read, or nothing more can be.
+    Done,
+}
+
+/// A walk over the records of a response, a bounded step at a time: a label of an owner name, the rest of a record, or
+/// an option. Every step but the last moves on by at least a byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    at: usize,
+    end: usize,
+    /// Records before the additional section that are still to be passed.
+    before: u32,
+    /// Records of the additional section that are still to be read.
+    additional: u16,
+    /// Where the options of the OPT record end; 0 outside of it.
+    options: usize,
+    opt_seen: bool,
+}
+
+impl Walk {
+    #[inline(always)]
+    const fn over(end: usize, before: u32, additional: u16) -> Self {
+        Self { at: end, end, before, additional, options: 0, opt_seen: false }
+    }
+
+    /// Reads on, and notes in `message` what it finds.
+    #[inline(always)]
+    pub fn step<F: Frame>(&mut self, frame: &F, message: &mut Message) -> Step {
+        let done = if self.options != 0 { self.option(frame, message) } else { self.record(frame, message) };
+        match done {
+            Some(step) => step,
+            None => {
+                message.unwalked = true;
+                Step::Done
+            }
+        }
+    }
+
+    /// Reads to the end.
+    #[inline(always)]
+    pub fn finish<F: Frame>(&mut self, frame: &F, message: &mut Message) {
+        while self.step(frame, message) == Step::More {}
+    }
+
+    /// One label of the owner and, if it was the last, the record's fixed part; `None` if that is not well-formed.
+    #[inline(always)]
+    fn record<F: Frame>(&mut self, frame: &F, message: &mut Message) -> Option<Step> {
+        if self.before == 0 && self.additional == 0 {
+            return Some(Step::Done);
+        }
+        let [length] = self.take(frame)?;
+        match length {
+            0 => {}
+            1..=63 => {
+                self.at = self.at.wrapping_add(usize::from(length));
+                return Some(Step::More);
+            }
+            0xC0.. => {
+                let [_] = self.take(frame)?;
+            }
+            _ => return None,
+        }
+        let [t0, t1, _, _, extended, _, _, _, l0, l1] = self.take(frame)?;
+        let data = self.at;
+        let next = data.wrapping_add(usize::from(u16::from_be_bytes([l0, l1])));
+        if next > self.end {
+            // What is left of an OPT record is still worth reading; the end is found there.
+            message.unwalked = true;
+        }
+        if self.before > 0 {
+            self.before = self.before.wrapping_sub(1);
+            self.at = next;
+            return Some(Step::More);
+        }
+        self.additional = self.additional.wrapping_sub(1);
+        if u16::from_be_bytes([t0, t1]) != OPT {
+            self.at = next;
+            return Some(Step::More);
+        }
+        if self.opt_seen {
+            return None;
+        }
+        self.opt_seen = true;
+        message.rcode |= u16::from(extended) << 4;
+        self.options = next;
+        Some(Step::More)
+    }
+
+    /// One option of the OPT record; `None` if it is not well-formed.
+    #[inline(always)]
+    fn option<F: Frame>(&mut self, frame: &F, message: &mut Message) -> Option<Step> {
+        if self.at == self.options {
+            self.options = 0;
+            return Some(Step::More);
+        }
+        let [c0, c1, l0, l1] = self.take(frame)?;
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let next = self.at.wrapping_add(length);
+        if next > self.options {
+            return None;
+        }
+        if u16::from_be_bytes([c0, c1]) == EXTENDED_ERROR {
+            if length < 2 {
+                return None;
+            }
+            let code = usize::from(u16::from_be_bytes(self.take(frame)?));
+            message.extended_errors |= 1 << code.min(OTHER_CODES);
+        }
+        self.at = next;
+        Some(Step::More)
+    }
+
+    /// The next `N` bytes; `None` if the message or the frame does not hold them.
+    #[inline(always)]
+    fn take<F: Frame, const N: usize>(&mut self, frame: &F) -> Option<[u8; N]> {
+        let next = self.at.wrapping_add(N);
+        if next > self.end {
+            return None;
+        }
+        let bytes = frame.read(self.at)?;
+        self.at = next;
+        Some(bytes)
+    }
 }
