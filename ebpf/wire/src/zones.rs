@@ -1,17 +1,42 @@
 //! The zone table: which configured name is the longest suffix of a QNAME.
 //!
-//! Buckets of eight words, 64 bytes each; a word holds a fingerprint, a slot and whether deeper names exist. The table is
-//! built in memory, whole, and read through [`Buckets`], so that a kernel array can stand behind it.
+//! Buckets of eight words, 64 bytes each; a word holds a fingerprint, a slot and whether deeper names exist. Above each
+//! configured name there is a word at every depth that any name uses, with slot 0 if that suffix is not configured
+//! itself: so a search begins with the shortest suffix and ends at the first one that has no word, or none below it.
+//! The table is built in memory, whole, and read through [`Buckets`], so that a kernel array can stand behind it.
 
+use crate::count::OTHER;
+use crate::name::{self, DEPTH};
 use crate::{Key, Suffixes};
 
 /// One cache line of entries; 0 is an empty entry.
 pub type Bucket = [u64; 8];
 
+/// As many names as there are slots for: 20 bits of an entry.
+pub const NAMES: usize = (1 << SLOT_BITS) - 1;
+
+const SLOT_BITS: u32 = 20;
+
+/// An entry's lowest bit: longer names exist below this one.
+const DEEPER: u64 = 1;
+
+/// What is above the slot and [`DEEPER`] is the fingerprint; the hash's bits below it choose the bucket.
+const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
+
+/// How many buckets in a row an entry may be in.
+const CHAIN: u64 = 4;
+
 /// The buckets, a power of two of them.
 pub trait Buckets {
     /// The bucket at `index`, which the reader has masked to the table's size.
     fn bucket(&self, index: usize) -> Option<Bucket>;
+}
+
+impl Buckets for [Bucket] {
+    #[inline(always)]
+    fn bucket(&self, index: usize) -> Option<Bucket> {
+        self.get(index).copied()
+    }
 }
 
 /// What a reader must know of a table besides its buckets.
@@ -23,16 +48,77 @@ pub struct Shape {
     pub depths: u32,
 }
 
-/// The slot of the longest configured name that is a suffix of the name behind `suffixes`; [`crate::count::OTHER`] if
-/// there is none.
+impl Shape {
+    /// No names, however many buckets.
+    pub const EMPTY: Self = Self { mask: 0, depths: 0 };
+
+    #[inline(always)]
+    const fn uses(self, depth: usize) -> bool {
+        self.depths >> depth & 1 != 0
+    }
+}
+
+/// The slot of the longest configured name that is a suffix of the name behind `suffixes`; [`OTHER`] if there is none.
 #[must_use]
 #[inline(always)]
-pub fn find(suffixes: &Suffixes, shape: Shape, buckets: &impl Buckets) -> u32 {
-    let _ = (suffixes, shape, buckets);
-    todo!()
+pub fn find<B: Buckets + ?Sized>(suffixes: &Suffixes, shape: Shape, buckets: &B) -> u32 {
+    let mut slot = OTHER;
+    let mut hash = 0;
+    for depth in 0..=DEPTH {
+        if shape.depths >> depth == 0 || depth > suffixes.labels {
+            break;
+        }
+        if depth > 0 {
+            hash = name::suffix(hash, suffixes.label(depth));
+        }
+        if !shape.uses(depth) {
+            continue;
+        }
+        let Some(entry) = entry(hash, shape, buckets) else { break };
+        if slot_of(entry) != OTHER {
+            slot = slot_of(entry);
+        }
+        if entry & DEEPER == 0 {
+            break;
+        }
+    }
+    slot
+}
+
+/// The entry of a suffix.
+#[inline(always)]
+fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Option<u64> {
+    for link in 0..CHAIN {
+        let bucket = buckets.bucket(index(hash, link, shape))?;
+        for word in bucket {
+            if (word ^ hash) & FINGERPRINT == 0 && word != 0 {
+                return Some(word);
+            }
+        }
+        let [.., last] = bucket;
+        if last == 0 {
+            return None;
+        }
+    }
+    None
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
+#[inline(always)]
+const fn slot_of(entry: u64) -> u32 {
+    (entry >> 1 & NAMES as u64) as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "buckets are in memory: their number fits")]
+#[inline(always)]
+const fn index(hash: u64, link: u64, shape: Shape) -> usize {
+    (hash.wrapping_add(link) & shape.mask) as usize
 }
 
 /// Fills `buckets` (a power of two, all zero) with `names` in wire format, the first of which gets slot 1.
+///
+/// Of names that are the same but for case the first counts. A name that is not well-formed or has more than [`DEPTH`]
+/// labels takes its slot and is never found; nor are names beyond [`NAMES`].
 ///
 /// # Errors
 /// [`Full`] if a chain of buckets overflows: try again with twice as many. [`buckets_for`] gives a number that seldom does.
@@ -41,8 +127,48 @@ pub fn build<'a>(
     key: &Key,
     buckets: &mut [Bucket],
 ) -> Result<Shape, Full> {
-    let _ = (names, key, buckets);
-    todo!()
+    let mask = (buckets.len() as u64).checked_sub(1).ok_or(Full)?;
+    let depths = numbered(names.clone(), key).fold(0, |depths, (suffixes, _)| depths | 1_u32 << suffixes.labels);
+    let shape = Shape { mask, depths };
+    for (suffixes, slot) in numbered(names, key) {
+        let mut hash = 0;
+        for depth in 0..=suffixes.labels {
+            if depth > 0 {
+                hash = name::suffix(hash, suffixes.label(depth));
+            }
+            if depth == suffixes.labels {
+                let entry = place(hash, shape, buckets)?;
+                if slot_of(*entry) == OTHER {
+                    *entry |= slot << 1;
+                }
+            } else if shape.uses(depth) {
+                *place(hash, shape, buckets)? |= DEEPER;
+            }
+        }
+    }
+    Ok(shape)
+}
+
+/// The names that can be found, and their slots.
+fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>, key: &Key) -> impl Iterator<Item = (Suffixes, u64)> {
+    names.zip(1..=NAMES as u64).filter_map(|(name, slot)| {
+        let suffixes = Suffixes::of_wire(name, key)?;
+        (suffixes.labels <= DEPTH).then_some((suffixes, slot))
+    })
+}
+
+/// The entry of a suffix, made if there is none.
+fn place(hash: u64, shape: Shape, buckets: &mut [Bucket]) -> Result<&mut u64, Full> {
+    let (link, nth) = (0..CHAIN)
+        .find_map(|link| {
+            let bucket = buckets.get(index(hash, link, shape))?;
+            let nth = bucket.iter().position(|&word| word == 0 || (word ^ hash) & FINGERPRINT == 0)?;
+            Some((link, nth))
+        })
+        .ok_or(Full)?;
+    let word = buckets.get_mut(index(hash, link, shape)).and_then(|bucket| bucket.get_mut(nth)).ok_or(Full)?;
+    *word |= hash & FINGERPRINT;
+    Ok(word)
 }
 
 /// The table is too small for these names.
@@ -52,6 +178,5 @@ pub struct Full;
 /// A number of buckets, a power of two, for this many names.
 #[must_use]
 pub fn buckets_for(names: usize) -> usize {
-    let _ = names;
-    todo!()
+    (names / 4).next_power_of_two()
 }
