@@ -8,7 +8,7 @@ before=$policy.before-oopsd
 installed=$(mktemp)
 said=$(mktemp)
 
-exec 9>/run/oopsd-setup.lock
+exec 9</usr/sbin
 flock 9
 
 # Puts back the policy that was there, or none. Also what a killed run left behind, known by the mark.

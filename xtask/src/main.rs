@@ -1,11 +1,12 @@
 //! Everything a person types: what it takes to build, show, test, check and measure oopsd.
 //!
-//! This package depends on nothing of oopsd, so that `cargo xtask setup` builds on a machine that has Rust and nothing else.
+//! This package depends on nothing of oopsd nor of the system, so that `cargo xtask setup` builds on a machine that has Rust and nothing else.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads what it prints")]
 
 mod check;
 mod command;
+mod demo;
 mod manual;
 mod setup;
 mod test;
@@ -32,6 +33,14 @@ enum Task {
         #[arg(long = "for", value_name = "PURPOSE")]
         purposes: Vec<Purpose>,
     },
+    /// Show a threshold crossed, an AS path made longer, a webhook received, and all of it going back
+    Demo,
+    /// The demo without building, as root
+    #[command(hide = true)]
+    Show,
+    /// The demo's receiver of webhooks
+    #[command(hide = true)]
+    Receive { address: String, secret_file: String },
     /// Run all tests; as root also those that make network namespaces
     Test,
     /// Formatting, lints, documentation, licences and advisories, unused dependencies
@@ -67,6 +76,9 @@ fn act(task: Task) -> Result<()> {
     std::env::set_current_dir(root).with_context(|| format!("the workspace {} is gone", root.display()))?;
     match task {
         Task::Setup { purposes } => setup::setup(&purposes),
+        Task::Demo => demo::demo(),
+        Task::Show => demo::show(),
+        Task::Receive { address, secret_file } => demo::receive(&address, &secret_file),
         Task::Test => test::test(),
         Task::Check { quick } => check::check(quick),
         Task::Bench { arguments } => test::bench(&arguments),
