@@ -1,0 +1,135 @@
+//! `[[channel]]`: where signals go.
+
+use super::document::{At, Document, Table, Value};
+use super::nearest::listed;
+use super::{defaults, word};
+use crate::channel::{Config, log, webhook};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+const TYPES: [&str; 2] = ["log", "webhook"];
+
+/// Reads one `[[channel]]`. Its name goes to `names`, whether or not the rest is sound.
+pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names: &mut Vec<String>) -> Option<Config> {
+    let kind = table.need(document, "type", &listed(TYPES))?.word(document, &TYPES)?;
+    let name = table.take("name").and_then(|name| name.text(document, "a name"));
+    let name = name.unwrap_or_else(|| At { it: kind.it.to_owned(), at: kind.at.clone() });
+    word::checked(document, "channel", &name);
+    word::unique(document, "channel", &name, names.iter().map(String::as_str));
+    names.push(name.it.clone());
+    let config = if kind.it == "log" {
+        Some(Config::Log(log(document, &mut table, name.it)))
+    } else {
+        webhook(document, &mut table, name.it).map(Config::Webhook)
+    };
+    table.close(document);
+    config
+}
+
+fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String) -> log::Config {
+    let file = table.take("file").and_then(|file| file.text(document, "the name of a file"));
+    let file = file.map(|file| {
+        let path = document.beside(&file.it);
+        if path.is_dir() || !path.parent().is_some_and(|folder| folder == Path::new("") || folder.is_dir()) {
+            let what = format!("`file`: {} cannot be a file; write one in a folder that is there", path.display());
+            document.error(&file.at, what);
+        }
+        path
+    });
+    log::Config { name, file }
+}
+
+fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String) -> Option<webhook::Config> {
+    let url = table.need(document, "url", "where to POST, such as \"https://siem.example.net/dns\"");
+    let url = url.and_then(|url| url.parse(document, "a URL", url_checked));
+    let right = "the file that holds the secret (`whsec_` and the base64 of 24 bytes or more)";
+    let secrets = table.need(document, "secret-file", right).map_or_else(Vec::new, |one| one.one_or_list(document));
+    let secret_files: Vec<PathBuf> = secrets.into_iter().filter_map(|value| secret(document, value)).collect();
+    let ca_file = table.take("ca-file").and_then(|file| file.text(document, "the name of a file"));
+    let ca_file = ca_file.map(|file| authorities(document, &file));
+    let queue = table.take("queue").and_then(|queue| queue.whole(document, 1..=defaults::MOST_QUEUE));
+    let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
+    let give_up = table.take("give-up").and_then(|give_up| give_up.duration(document, &defaults::GIVE_UPS));
+    let queue = queue.and_then(|queue| usize::try_from(queue.it).ok()).unwrap_or(defaults::QUEUE);
+    Some(webhook::Config {
+        name,
+        url: url?.it,
+        secret_files,
+        ca_file,
+        queue,
+        timeout: timeout.map_or(defaults::TIMEOUT, |timeout| timeout.it),
+        give_up: give_up.map_or(defaults::GIVE_UP, |give_up| give_up.it),
+    })
+}
+
+/// The URL, if signals may go there. What is refused is not repeated: there may be a password in it.
+fn url_checked(text: &str) -> Result<String, String> {
+    const RIGHT: &str = "write one such as \"https://siem.example.net/dns\"";
+    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {RIGHT}"))?;
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if !url.username().is_empty() || url.password().is_some() {
+        Err(String::from("a user or password is in the URL; remove it, the signature says who sends"))
+    } else if url.fragment().is_some() {
+        Err(String::from("a fragment (#...) is in the URL and would not be sent; remove it"))
+    } else {
+        match url.scheme() {
+            "https" => Ok(url.into()),
+            "http" if is_here => Ok(url.into()),
+            "http" => Err(String::from("http is only for a loopback address; write https")),
+            other => Err(format!("the scheme is {other}; {RIGHT}")),
+        }
+    }
+}
+
+/// The path of a secret file that holds a secret. The secret itself is looked at and forgotten.
+fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> {
+    const RIGHT: &str = "write `whsec_` and the base64 of 24 to 64 random bytes into it";
+    let file = value.text(document, "the name of a file")?;
+    let path = document.beside(&file.it);
+    let shown = path.display();
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) => {
+            document.error(&file.at, format!("`secret-file`: cannot read {shown}: {error}"));
+            return None;
+        }
+    };
+    let bytes = text.trim().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
+    match bytes.map(|bytes| bytes.len()) {
+        None => {
+            document.error(&file.at, format!("`secret-file`: {shown} holds no secret; {RIGHT}"));
+            return None;
+        }
+        Some(length) if !(24..=64).contains(&length) => {
+            let what = format!("`secret-file`: the secret in {shown} has {length} bytes; {RIGHT}");
+            document.error(&file.at, what);
+            return None;
+        }
+        Some(_) => {}
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(&path).map(|metadata| metadata.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o004 != 0) {
+        document.warn(&file.at, format!("everybody can read {shown}; chmod o-r it"));
+    }
+    Some(path)
+}
+
+fn authorities(document: &mut Document<'_>, file: &At<String>) -> PathBuf {
+    let path = document.beside(&file.it);
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
+        Ok(_) => {
+            let what =
+                format!("`ca-file`: {} holds no PEM certificate; write the name of one that does", path.display());
+            document.error(&file.at, what);
+        }
+        Err(error) => document.error(&file.at, format!("`ca-file`: cannot read {}: {error}", path.display())),
+    }
+    path
+}

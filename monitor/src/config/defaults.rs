@@ -1,0 +1,66 @@
+//! Every default, and the limits of every setting.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Bytes of ring buffer for each packet socket.
+pub const BUFFER: usize = 16 << 20;
+/// What the buffer may be: libpcap takes it as a signed 32-bit number.
+pub const BUFFERS: RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// Capture threads for each interface.
+pub const THREADS: usize = 1;
+/// What the threads may be.
+pub const MOST_THREADS: u64 = 64;
+
+/// How far apart samples are.
+pub const TICK: Duration = Duration::from_millis(100);
+/// What a tick may be.
+pub const TICKS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(10);
+/// Over how long a rate is measured.
+pub const WINDOW: Duration = Duration::from_secs(1);
+/// Over how long a slope is fitted.
+pub const SLOPE_WINDOW: Duration = Duration::from_secs(5);
+/// What both windows may be at most.
+pub const LONGEST_WINDOW: Duration = Duration::from_hours(1);
+/// The share of frames lost from which the capture counts as blind.
+pub const LOST_SHARE: f64 = 0.01;
+
+/// Names of zones, at most.
+pub const MOST_ZONES: usize = 1_000_000;
+/// Service prefixes, at most: each message is compared with all of them.
+pub const MOST_PREFIXES: usize = 256;
+
+/// Falling as a share of rising.
+pub const FALLING: f64 = 0.7;
+/// How long a condition stays over rising before it is met.
+pub const FOR: Duration = Duration::ZERO;
+/// How long it stays under falling before it is cleared.
+pub const KEEP_FOR: Duration = Duration::from_secs(60);
+/// With fewer responses in the window no share of them is judged.
+pub const AT_LEAST_RESPONSES: u64 = 100;
+/// What `for` and `keep-for` may be at most.
+pub const LONGEST_HOLD: Duration = Duration::from_hours(24);
+
+/// How much longer the one step of a ladder makes the AS path.
+pub const PREPEND: u8 = 1;
+/// After this long a route returns to plain by itself.
+pub const MAX_HOLD: Duration = Duration::from_hours(2);
+/// What `max-hold` may be.
+pub const MAX_HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
+
+/// Where `/metrics` is served when `[metrics]` says nothing else.
+pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);
+
+/// How many signals may wait for a webhook.
+pub const QUEUE: usize = 1024;
+/// What the queue may be at most.
+pub const MOST_QUEUE: u64 = 1_000_000;
+/// How long one attempt of a webhook may take.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+/// What `timeout` may be.
+pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// How long a signal is tried for.
+pub const GIVE_UP: Duration = Duration::from_hours(1);
+/// What `give-up` may be.
+pub const GIVE_UPS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);

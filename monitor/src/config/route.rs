@@ -1,0 +1,143 @@
+//! `[[router]]` and `[[route]]`: who announces which prefix, and what to do while a condition is met.
+
+use super::condition::BLIND;
+use super::document::{At, Document, Table, Value};
+use super::nearest::listed;
+use super::{defaults, prefixes, word};
+use crate::router::{Config, kernel_table};
+use engine::{Action, Policy, Route};
+use ipnet::IpNet;
+
+const TYPES: [&str; 4] = ["kernel-table", "bird", "exabgp", "gobgp"];
+
+/// Reads one `[[router]]`. Its name goes to `names`, whether or not the rest is sound.
+pub(super) fn read_router<'i>(
+    document: &mut Document<'i>,
+    mut table: Table<'i>,
+    names: &mut Vec<String>,
+    tables: &mut Vec<u32>,
+) -> Option<Config> {
+    let name = table.need(document, "name", "a name for routes to refer to");
+    let name = name.and_then(|name| name.text(document, "a name"));
+    if let Some(name) = &name {
+        word::checked(document, "router", name);
+        word::unique(document, "router", name, names.iter().map(String::as_str));
+        names.push(name.it.clone());
+    }
+    let kind = table.need(document, "type", "\"kernel-table\"")?.word(document, &TYPES)?;
+    if kind.it != "kernel-table" {
+        document.error(&kind.at, format!("`{}` is not in this version; write \"kernel-table\"", kind.it));
+        return None;
+    }
+    let number = table.need(document, "table", "the number of an unused kernel table, such as 5353");
+    let number = number.and_then(|number| number.whole(document, 1..=u64::from(u32::MAX)));
+    table.close(document);
+    let number = number?;
+    let table = u32::try_from(number.it).ok()?;
+    if (253..=255).contains(&table) {
+        document.error(&number.at, format!("`table`: {table} is the kernel's own; write another, such as 5353"));
+    } else if tables.contains(&table) {
+        document.error(&number.at, format!("`table`: another router has {table}; write a table for each"));
+    }
+    tables.push(table);
+    Some(Config::KernelTable(kernel_table::Config { name: name?.it, table }))
+}
+
+/// What a route may refer to, and may not contradict.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    pub(super) routers: &'a [String],
+    pub(super) conditions: &'a [String],
+    /// The prefixes that are listed in `[capture]`.
+    pub(super) listed: &'a [IpNet],
+    /// The prefixes that conditions watch.
+    pub(super) watched: &'a [IpNet],
+}
+
+/// Reads one `[[route]]`. Its prefix goes to `routed`.
+pub(super) fn read_route<'i>(
+    document: &mut Document<'i>,
+    mut table: Table<'i>,
+    known: &Known<'_>,
+    routed: &mut Vec<IpNet>,
+) -> Option<Route> {
+    let prefix = table.need(document, "prefix", "the prefix, such as \"192.0.2.0/24\"");
+    let prefix = prefix.and_then(|value| value.parse(document, "a prefix, such as \"192.0.2.0/24\"", prefixes::parse));
+    if let Some(prefix) = &prefix {
+        check_prefix(document, prefix, known, routed);
+        routed.push(prefix.it);
+    }
+    let router = table.need(document, "router", "the name of a [[router]]");
+    let router = router.and_then(|router| router.text(document, "the name of a [[router]]"));
+    if let Some(router) = &router {
+        word::known(document, "router", router, known.routers.iter().map(String::as_str));
+    }
+    let when = table.need(document, "when", "the name of a [[condition]]");
+    let when = when.and_then(|when| when.text(document, "the name of a [[condition]]"));
+    match &when {
+        Some(when) if when.it == BLIND => {
+            document.error(&when.at, "`when`: blindness changes no route; write the name of a [[condition]]");
+        }
+        Some(when) => word::known(document, "condition", when, known.conditions.iter().map(String::as_str)),
+        None => {}
+    }
+    let words = ["demote", "absorb"];
+    let policy = table.need(document, "policy", &listed(words)).and_then(|policy| policy.word(document, &words));
+    let ladder = table.take("ladder");
+    let max_hold = table.take("max-hold").and_then(|hold| hold.duration(document, &defaults::MAX_HOLDS));
+    table.close(document);
+    let policy = match (policy?.it, ladder) {
+        ("absorb", Some(ladder)) => {
+            ladder.refuse(document, "a route that absorbs climbs nothing; remove it, or write policy = \"demote\"");
+            return None;
+        }
+        ("absorb", None) => Policy::Absorb,
+        (_, None) => Policy::Demote(Action::Prepend(defaults::PREPEND)),
+        (_, Some(ladder)) => Policy::Demote(step(document, ladder)?),
+    };
+    Some(Route {
+        prefix: prefix?.it.to_string(),
+        router: router?.it,
+        when: when?.it,
+        policy,
+        max_hold: max_hold.map_or(defaults::MAX_HOLD, |hold| hold.it),
+    })
+}
+
+/// The one step of a ladder.
+fn step<'i>(document: &mut Document<'i>, ladder: Value<'i>) -> Option<Action> {
+    const RIGHT: &str = "a list with one step, such as [{ prepend = 1 }]";
+    let at = ladder.at.clone();
+    let mut steps = ladder.list(document, RIGHT).into_iter();
+    let Some(step) = steps.next() else {
+        document.error(&at, format!("`ladder` has no step; write {RIGHT}"));
+        return None;
+    };
+    if let Some(second) = steps.next() {
+        second.refuse(document, "a ladder has one step in this version; remove this one and what follows");
+    }
+    let mut step = step.table(document, "a step of `ladder`")?;
+    let prepend = step.need(document, "prepend", "by how many the AS path gets longer, 1 to 3");
+    let prepend = prepend.and_then(|prepend| prepend.whole(document, 1..=3));
+    step.close(document);
+    u8::try_from(prepend?.it).ok().map(Action::Prepend)
+}
+
+fn check_prefix(document: &mut Document<'_>, prefix: &At<IpNet>, known: &Known<'_>, routed: &[IpNet]) {
+    let net = prefix.it;
+    let least = if matches!(net, IpNet::V4(_)) { 8 } else { 16 };
+    let inside = known.listed.iter().chain(known.watched).find(|&&inner| net != inner && net.contains(&inner));
+    if routed.contains(&net) {
+        document.error(&prefix.at, format!("`prefix`: {net} has a route already; remove one"));
+    } else if net.prefix_len() < least {
+        let what = format!("`prefix`: {net} is far too much to announce; write the prefix of the service");
+        document.error(&prefix.at, what);
+    } else if let Some(inside) = inside
+        && !known.listed.contains(&net)
+    {
+        let what = format!(
+            "`prefix`: {net} is less specific than the service prefix {inside}; write that, or list {net} in `prefixes` in [capture]"
+        );
+        document.error(&prefix.at, what);
+    }
+}
