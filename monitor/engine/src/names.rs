@@ -67,4 +67,37 @@ impl Names {
     pub fn is_prefix(&self, slot: u32) -> bool {
         slot > self.zones && slot < self.slots()
     }
+
+    /// Whether every slot of `older` means the same here; there may be more zones after them.
+    #[must_use]
+    pub fn continues(&self, older: &Self) -> bool {
+        let same = self.text.starts_with(&older.text) && self.ends.starts_with(&older.ends);
+        // Without prefixes, the slots after the old ones are new zones; with them, nothing can be put between.
+        let zones_only = older.slots() == older.zones.saturating_add(1);
+        same && (self.zones == older.zones || (zones_only && self.zones > older.zones))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_have_the_names_they_were_given() {
+        let names = Names::new(["nl.", "example.org."], ["192.0.2.0/24"]);
+        let all: Vec<&str> = (0..5).map(|slot| names.get(slot)).collect();
+        assert_eq!(all, ["other", "nl.", "example.org.", "192.0.2.0/24", "other"]);
+        assert_eq!((names.slots(), names.zones()), (4, 2));
+        assert!(names.is_prefix(3) && !names.is_prefix(2) && !names.is_prefix(4));
+    }
+
+    #[test]
+    fn names_that_only_grow_at_the_end_go_on() {
+        let some = |zones: &[&str], prefixes: &[&str]| Names::new(zones, prefixes);
+        assert!(some(&["a.", "b."], &[]).continues(&some(&["a."], &[])));
+        assert!(some(&["a."], &["10.0.0.0/8"]).continues(&some(&["a."], &["10.0.0.0/8"])));
+        assert!(!some(&["a.", "b."], &["10.0.0.0/8"]).continues(&some(&["a."], &["10.0.0.0/8"])));
+        assert!(!some(&["b.", "a."], &[]).continues(&some(&["a."], &[])));
+        assert!(!some(&["a."], &[]).continues(&some(&["a.", "b."], &[])));
+    }
 }
