@@ -1,6 +1,7 @@
 //! What people and scrapers look at. Reading it changes nothing.
 
-use crate::{Action, Engine, Plan, Sight, State, Time, Wall};
+use crate::measure::{Track, Windows};
+use crate::{Action, Engine, Plan, Scope, Sight, State, Time, Wall};
 use core::time::Duration;
 use wire::count::{FIELDS, NODE};
 
@@ -11,69 +12,101 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    pub(crate) const fn new(engine: &'a Engine) -> Self {
+        Self { engine }
+    }
+
     /// The plan in force.
     #[must_use]
-    pub fn plan(&self) -> &'a Plan {
-        todo!()
+    pub const fn plan(&self) -> &'a Plan {
+        &self.engine.plan
     }
 
     /// When the last sample was taken; `None` before the first.
     #[must_use]
-    pub fn at(&self) -> Option<(Time, Wall)> {
-        todo!()
+    pub const fn at(&self) -> Option<(Time, Wall)> {
+        self.engine.last
     }
 
     /// The node's totals over all generations, by `wire::Node::index`.
     #[must_use]
-    pub fn node(&self) -> &'a [u64; NODE] {
-        todo!()
+    pub const fn node(&self) -> &'a [u64; NODE] {
+        self.engine.totals.node()
     }
 
     /// The totals of a slot over all generations, by `wire::Field`; zeros for a slot that does not exist.
     #[must_use]
     pub fn totals(&self, slot: u32) -> [u64; FIELDS] {
-        todo!()
+        self.engine.totals.slot(slot)
     }
 
     /// The totals of all extended errors that occurred, as (slot, column, responses), ascending.
     pub fn codes(&self) -> impl Iterator<Item = (u32, u8, u64)> + 'a {
-        core::iter::empty()
+        self.engine.totals.codes()
     }
 
     /// The rates of the node.
     #[must_use]
     pub fn node_rates(&self) -> Rates {
-        todo!()
+        self.watched(&Scope::Node).unwrap_or_default()
     }
 
-    /// The rates of a zone or prefix. The slope is known only of those that are watched (see `judge`).
+    /// The rates of a zone or prefix. The slope is known only of those that are watched: prefixes, zones that a condition
+    /// names, and all zones while there are no more than 10,000. The rates of the others are those of the last window that
+    /// has ended.
     #[must_use]
     pub fn rates(&self, slot: u32) -> Rates {
-        todo!()
+        let prefix = self.engine.plan.names.is_prefix(slot);
+        let scope = if prefix { Scope::Prefix(slot) } else { Scope::Zone(slot) };
+        self.watched(&scope).or_else(|| self.tumbled(slot)).unwrap_or_default()
+    }
+
+    fn watched(&self, scope: &Scope) -> Option<Rates> {
+        let track = self.engine.tracks.get(self.engine.watch.find(scope)?)?;
+        Some(if self.blind() { Rates::default() } else { self.of(track) })
+    }
+
+    fn of(&self, track: &Track) -> Rates {
+        let windows = Windows::new(&self.engine.clock, &self.engine.plan);
+        let slope = windows.slope.and_then(|base| track.slope(windows.clock, base));
+        let rates = windows.rate.and_then(|base| track.rates(base));
+        Rates { slope, ..Rates::new(rates) }
+    }
+
+    fn tumbled(&self, slot: u32) -> Option<Rates> {
+        (!self.blind()).then(|| Rates::new(self.engine.tumble.rates(slot)))
     }
 
     /// The conditions, in the order of the plan.
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
-        todo!()
+        let machines = self.engine.watched.iter().map(|watched| &watched.machine);
+        let standing = machines.map(|machine| Standing {
+            state: State::from(machine.known()),
+            value: machine.value(),
+            spent: machine.spent(),
+            transitions: machine.transitions(),
+        });
+        standing.collect()
     }
 
-    /// How each route of the plan should be announced now, in its order.
+    /// How each route of the plan should be announced now, in its order; `None` until its condition is known: until it was
+    /// met, or was under falling for `keep-for`.
     #[must_use]
-    pub fn actions(&self) -> Vec<Action> {
-        todo!()
+    pub fn actions(&self) -> Vec<Option<Action>> {
+        self.engine.climbs.iter().map(crate::ladder::Climb::action).collect()
     }
 
     /// Whether the conditions are frozen because the capture cannot be trusted.
     #[must_use]
-    pub fn blind(&self) -> bool {
-        todo!()
+    pub const fn blind(&self) -> bool {
+        self.engine.blindness.is_blind()
     }
 
     /// What the capture said last.
     #[must_use]
-    pub fn sight(&self) -> &'a Sight {
-        todo!()
+    pub const fn sight(&self) -> &'a Sight {
+        &self.engine.sight
     }
 }
 
@@ -90,12 +123,19 @@ pub struct Rates {
     pub extended_errors: Option<f64>,
 }
 
+impl Rates {
+    fn new(rates: Option<[f64; 3]>) -> Self {
+        let [queries, responses, extended_errors] = rates.map_or([None; 3], |rates| rates.map(Some));
+        Self { queries, slope: None, responses, extended_errors }
+    }
+}
+
 /// A condition as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standing {
     /// Met or cleared.
     pub state: State,
-    /// Its last value; `None` while nothing can be judged.
+    /// Its value; `None` while nothing can be judged.
     pub value: Option<f64>,
     /// How long it has been in each state, by `State as usize`: cleared, met.
     pub spent: [Duration; 2],
