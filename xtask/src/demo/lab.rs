@@ -3,6 +3,8 @@
 use crate::command::{output, run};
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,7 +77,9 @@ impl Lab {
     /// Writes a file with the folder's name put in.
     pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.folder.join(name);
-        fs::write(&path, text.replace("{folder}", &self.folder.to_string_lossy()))
+        let text = text.replace("{folder}", &self.folder.to_string_lossy());
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
