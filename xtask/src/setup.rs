@@ -2,7 +2,7 @@
 
 mod listeners;
 
-use crate::command::{cargo, output, run, succeeds, text};
+use crate::command::{cargo, output, run, succeeds};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 use listeners::Listeners;
@@ -30,7 +30,10 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     let installed = installed_packages()?;
     let wanted: BTreeSet<&str> = purposes.iter().flat_map(|purpose| packages(*purpose)).copied().collect();
     let packages: Vec<&str> = wanted.into_iter().filter(|package| !installed.contains(*package)).collect();
-    let tools: Vec<&Tool> = TOOLS.iter().filter(|tool| purposes.contains(&tool.purpose) && !tool.is_here()).collect();
+    let tools: Vec<&Tool> = TOOLS
+        .iter()
+        .filter(|tool| tool.purposes.iter().any(|purpose| purposes.contains(purpose)) && !tool.is_here())
+        .collect();
     if packages.is_empty() && tools.is_empty() {
         println!("setup: nothing to install");
         return Ok(());
@@ -55,66 +58,39 @@ fn packages(purpose: Purpose) -> &'static [&'static str] {
 
 /// What cargo or rustup installs.
 struct Tool {
-    purpose: Purpose,
-    /// The arguments to cargo that succeed if it is here.
-    probe: &'static [&'static str],
-    program: &'static str,
-    install: &'static [&'static str],
+    purposes: &'static [Purpose],
+    /// The subcommand of cargo that it is.
+    name: &'static str,
+    install: &'static str,
 }
 
 /// Versions that Rust 1.95 builds; one that is here already is used whatever its version.
 const TOOLS: &[Tool] = &[
     Tool {
-        purpose: Purpose::Test,
-        probe: &["nextest", "--version"],
-        program: "cargo",
+        purposes: &[Purpose::Test],
+        name: "nextest",
         // Without the updater, which would bring an HTTP client.
-        install: &[
-            "install",
-            "--locked",
-            "cargo-nextest@0.9.143",
-            "--no-default-features",
-            "--features=default-no-update",
-        ],
+        install: "cargo install --locked cargo-nextest@0.9.143 --no-default-features --features=default-no-update",
     },
-    Tool {
-        purpose: Purpose::Check,
-        probe: &["fmt", "--version"],
-        program: "rustup",
-        install: &["component", "add", "rustfmt"],
-    },
-    Tool {
-        purpose: Purpose::Check,
-        probe: &["clippy", "--version"],
-        program: "rustup",
-        install: &["component", "add", "clippy"],
-    },
-    Tool {
-        purpose: Purpose::Check,
-        probe: &["deny", "--version"],
-        program: "cargo",
-        install: &["install", "--locked", "cargo-deny@0.20.2"],
-    },
-    Tool {
-        purpose: Purpose::Check,
-        probe: &["machete", "--version"],
-        program: "cargo",
-        install: &["install", "--locked", "cargo-machete@0.9.2"],
-    },
+    Tool { purposes: &[Purpose::Check, Purpose::Test], name: "fmt", install: "rustup component add rustfmt" },
+    Tool { purposes: &[Purpose::Check, Purpose::Test], name: "clippy", install: "rustup component add clippy" },
+    Tool { purposes: &[Purpose::Check], name: "deny", install: "cargo install --locked cargo-deny@0.20.2" },
+    Tool { purposes: &[Purpose::Check], name: "machete", install: "cargo install --locked cargo-machete@0.9.2" },
 ];
 
 impl Tool {
     fn is_here(&self) -> bool {
-        succeeds(&mut cargo(self.probe))
+        succeeds(&mut cargo(&[self.name, "--version"]))
     }
 
     fn install(&self) -> Result<()> {
-        let mut command = if self.program == "cargo" { cargo(self.install) } else { Command::new(self.program) };
-        if self.program != "cargo" {
-            command.args(self.install);
+        println!("setup: {}", self.install);
+        let words: Vec<&str> = self.install.split(' ').collect();
+        match words.as_slice() {
+            ["cargo", arguments @ ..] => run(&mut cargo(arguments)),
+            [program, arguments @ ..] => run(Command::new(program).args(arguments)),
+            [] => Ok(()),
         }
-        println!("setup: {}", text(&command));
-        run(&mut command)
     }
 }
 
