@@ -6,6 +6,8 @@ pub mod log;
 mod outbox;
 mod retry;
 mod secret;
+#[cfg(test)]
+mod tests;
 pub mod webhook;
 
 use engine::Signal;
@@ -42,10 +44,12 @@ pub struct Status {
     pub channel: String,
     /// Signals accepted by the other side.
     pub sent: u64,
-    /// Attempts that failed.
+    /// Signals given up after attempts that failed.
     pub failed: u64,
-    /// Signals lost: pushed out of a full queue by newer ones, given up, or left over at the end.
+    /// Signals never tried: pushed out of a full queue by newer ones, or given to a disabled channel.
     pub dropped: u64,
+    /// Attempts that failed, of whatever signal.
+    pub failed_attempts: u64,
     /// Signals waiting in the queue, the one that is being sent included.
     pub waiting: u64,
     /// The other side said that it is gone (410): nothing more is sent to it until the next reload.

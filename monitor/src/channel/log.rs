@@ -89,14 +89,14 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
                     break;
                 }
                 Err(error) => {
-                    outbox.failed();
+                    outbox.attempt_failed();
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(channel = outbox.name(), %error, "cannot write");
                     }
                 }
             }
             if outbox.is_closing() {
-                outbox.lost();
+                outbox.failed();
                 break;
             }
             // Ends early when the outbox is closing; then comes the last attempt.
@@ -168,7 +168,7 @@ mod tests {
     fn a_full_disk_is_counted_and_nothing_more() {
         let target = Target::open(&config(Path::new("/dev/full"))).unwrap();
         let outbox = written(&target, 1..=3);
-        assert_eq!((outbox.status().sent, outbox.status().failed, outbox.status().dropped), (0, 3, 3));
+        assert_eq!((outbox.status().sent, outbox.status().failed, outbox.status().failed_attempts), (0, 3, 3));
     }
 
     #[test]

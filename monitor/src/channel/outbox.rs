@@ -36,6 +36,7 @@ struct State {
     sent: u64,
     failed: u64,
     dropped: u64,
+    failed_attempts: u64,
     delay: Histogram<u64>,
 }
 
@@ -54,6 +55,7 @@ impl Outbox {
                 sent: 0,
                 failed: 0,
                 dropped: 0,
+                failed_attempts: 0,
                 delay,
             }),
             arrived: Notify::new(),
@@ -82,7 +84,7 @@ impl Outbox {
     }
 
     /// The next letter, once there is one; `None` when the outbox is closing and empty. Ask again only after one of
-    /// `accepted`, `lost` and `disable`.
+    /// `accepted`, `failed` and `disable`.
     pub(super) async fn next(&self) -> Option<Letter> {
         loop {
             {
@@ -109,22 +111,23 @@ impl Outbox {
     }
 
     /// An attempt failed; the letter is still to be sent.
-    pub(super) fn failed(&self) {
-        self.state().failed += 1;
+    pub(super) fn attempt_failed(&self) {
+        self.state().failed_attempts += 1;
     }
 
     /// The letter will not be sent.
-    pub(super) fn lost(&self) {
+    pub(super) fn failed(&self) {
         let mut state = self.state();
         state.taken = false;
-        state.dropped += 1;
+        state.failed += 1;
     }
 
     /// Nothing will be sent any more: not the letter that was taken, not those that wait, none that come.
     pub(super) fn disable(&self) {
         let mut state = self.state();
         state.disabled = true;
-        state.dropped += state.waiting.len() as u64 + u64::from(state.taken);
+        state.failed += u64::from(state.taken);
+        state.dropped += state.waiting.len() as u64;
         state.taken = false;
         state.waiting.clear();
     }
@@ -162,6 +165,7 @@ impl Outbox {
             sent: state.sent,
             failed: state.failed,
             dropped: state.dropped,
+            failed_attempts: state.failed_attempts,
             waiting: state.waiting.len() as u64 + u64::from(state.taken),
             disabled: state.disabled,
             delay: state.delay.clone(),
@@ -214,7 +218,7 @@ pub(super) mod tests {
         outbox.push(letter(1));
         outbox.close();
         assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
-        outbox.lost();
+        outbox.failed();
         assert!(outbox.next().await.is_none());
     }
 
@@ -226,7 +230,8 @@ pub(super) mod tests {
         outbox.next().await.unwrap();
         outbox.disable();
         outbox.push(letter(3));
-        assert_eq!((outbox.status().waiting, outbox.status().dropped), (0, 3));
+        let status = outbox.status();
+        assert_eq!((status.waiting, status.failed, status.dropped), (0, 1, 2));
         outbox.enable(4);
         outbox.push(letter(4));
         assert_eq!(outbox.next().await.unwrap().signal.seq, 4);

@@ -172,7 +172,7 @@ pub(super) async fn run(outbox: &Outbox, target: &impl Post) {
             }
             if Instant::now() >= expires {
                 tracing::warn!(channel = outbox.name(), seq = letter.signal.seq, "gives a signal up");
-                outbox.lost();
+                outbox.failed();
                 break;
             }
             match target.attempt(&letter).await {
@@ -189,12 +189,12 @@ pub(super) async fn run(outbox: &Outbox, target: &impl Post) {
                         channel = outbox.name(),
                         "the receiver is gone (410): disabled until the next reload"
                     );
-                    outbox.failed();
+                    outbox.attempt_failed();
                     outbox.disable();
                     break;
                 }
                 Answer::No { why, retry_after, overloaded } => {
-                    outbox.failed();
+                    outbox.attempt_failed();
                     let delay = pace.failed(retry_after, overloaded);
                     if std::mem::replace(&mut failing, true) {
                         tracing::debug!(channel = outbox.name(), seq = letter.signal.seq, why, ?delay, "not accepted");
@@ -204,7 +204,7 @@ pub(super) async fn run(outbox: &Outbox, target: &impl Post) {
                 }
             }
             if outbox.is_closing() {
-                outbox.lost();
+                outbox.failed();
                 break;
             }
         }
@@ -346,7 +346,7 @@ mod tests {
         let peer = Peer::new([no(None), no(None), Answer::Yes]);
         let outbox = posted(&peer, 2).await;
         assert_eq!(peer.seen(), [1, 1, 1, 2]);
-        assert_eq!((outbox.status().sent, outbox.status().failed, outbox.status().dropped), (2, 2, 0));
+        assert_eq!((outbox.status().sent, outbox.status().failed_attempts, outbox.status().failed), (2, 2, 0));
         let waited = Duration::from_nanos(outbox.status().delay.max());
         assert!(waited >= Duration::from_millis(1_500), "0.5 s and then 1 s at least, not {waited:?}");
     }
@@ -358,7 +358,7 @@ mod tests {
         let outbox = posted(&peer, 2).await;
         // The first is given up after 120 s; the wait that its last answer asked for is kept.
         assert_eq!(peer.seen(), [1, 1, 1]);
-        assert_eq!((outbox.status().sent, outbox.status().dropped), (0, 2));
+        assert_eq!((outbox.status().sent, outbox.status().failed), (0, 2));
         assert!(start.elapsed() >= Duration::from_secs(120));
     }
 
@@ -367,9 +367,10 @@ mod tests {
         let peer = Peer::new(std::iter::repeat_n(no(None), 100));
         let start = Instant::now();
         let outbox = posted(&peer, 1).await;
-        assert_eq!((outbox.status().sent, outbox.status().dropped), (0, 1));
+        assert_eq!((outbox.status().sent, outbox.status().failed), (0, 1));
         assert!((Duration::from_secs(120)..Duration::from_secs(121)).contains(&start.elapsed()));
-        assert!((6..12).contains(&outbox.status().failed), "{} attempts in two minutes", outbox.status().failed);
+        let attempts = outbox.status().failed_attempts;
+        assert!((6..12).contains(&attempts), "{attempts} attempts in two minutes");
     }
 
     #[tokio::test(start_paused = true)]
@@ -378,7 +379,7 @@ mod tests {
         let outbox = posted(&peer, 3).await;
         assert_eq!(peer.seen(), [1]);
         assert!(outbox.status().disabled);
-        assert_eq!((outbox.status().dropped, outbox.status().waiting), (3, 0));
+        assert_eq!((outbox.status().failed, outbox.status().dropped, outbox.status().waiting), (1, 2, 0));
     }
 
     #[tokio::test(start_paused = true)]
