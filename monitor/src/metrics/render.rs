@@ -1,0 +1,505 @@
+//! The families: their names, what they count, in which order.
+//!
+//! Nothing is counted in two series of one family: zones, prefixes and the node have families of their own.
+
+use super::text::{Text, Type};
+use super::{ALL_ZONES, Slot, Snapshot};
+use crate::channel;
+use crate::json::info_code;
+use engine::{Action, Names, State};
+use hdrhistogram::Histogram;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, TextEncoder};
+use std::sync::LazyLock;
+use wire::count::{Direction, Field, Node, Skip};
+use wire::{Family, Transport};
+
+/// The snapshot in the Prometheus text format 0.0.4.
+#[must_use]
+pub fn render(snapshot: &Snapshot) -> String {
+    let mut text = Text::default();
+    slots(&mut text, snapshot, &ZONES);
+    slots(&mut text, snapshot, &PREFIXES);
+    node(&mut text, snapshot);
+    conditions(&mut text, snapshot);
+    captures(&mut text, snapshot);
+    channels(&mut text, &snapshot.daemon.channels);
+    routes(&mut text, snapshot);
+    daemon(&mut text, snapshot);
+    text.into_string()
+}
+
+/// What a zone and a service prefix are counted by, in different families.
+struct Kind {
+    label: &'static str,
+    is_one: fn(&Names, u32) -> bool,
+    queries: (&'static str, &'static str),
+    responses: (&'static str, &'static str),
+    with_ede: (&'static str, &'static str),
+    ede: (&'static str, &'static str),
+    rate: (&'static str, &'static str),
+    slope: (&'static str, &'static str),
+}
+
+const ZONES: Kind = Kind {
+    label: "zone",
+    is_one: |names, slot| !names.is_prefix(slot),
+    queries: ("oopsd_queries_total", "Queries received."),
+    responses: ("oopsd_responses_total", "Responses sent."),
+    with_ede: ("oopsd_responses_with_ede_total", "Responses sent that carry an Extended DNS Error."),
+    ede: ("oopsd_ede_responses_total", "Responses sent with this Extended DNS Error, once for each code in them."),
+    rate: ("oopsd_query_rate", "Queries received a second, over the rate window."),
+    slope: ("oopsd_query_rate_slope", "Change of the query rate, in queries a second per second."),
+};
+
+const PREFIXES: Kind = Kind {
+    label: "prefix",
+    is_one: Names::is_prefix,
+    queries: ("oopsd_prefix_queries_total", "Queries received by a service prefix."),
+    responses: ("oopsd_prefix_responses_total", "Responses sent by a service prefix."),
+    with_ede: (
+        "oopsd_prefix_responses_with_ede_total",
+        "Responses sent by a service prefix that carry an Extended DNS Error.",
+    ),
+    ede: (
+        "oopsd_prefix_ede_responses_total",
+        "Responses sent by a service prefix with this Extended DNS Error, once for each code in them.",
+    ),
+    rate: ("oopsd_prefix_query_rate", "Queries received by a service prefix a second, over the rate window."),
+    slope: (
+        "oopsd_prefix_query_rate_slope",
+        "Change of the query rate of a service prefix, in queries a second per second.",
+    ),
+};
+
+const RCODES: [(Field, &str); 5] = [
+    (Field::NoError, "NOERROR"),
+    (Field::NxDomain, "NXDOMAIN"),
+    (Field::ServFail, "SERVFAIL"),
+    (Field::Refused, "REFUSED"),
+    (Field::OtherRcode, "OTHER"),
+];
+
+fn slots(text: &mut Text, snapshot: &Snapshot, kind: &Kind) {
+    let names = &*snapshot.names;
+    let zeros = names.zones() <= ALL_ZONES;
+    let slots = || snapshot.slots.iter().filter(|slot| (kind.is_one)(names, slot.slot));
+    if slots().next().is_none() {
+        return;
+    }
+    let total = |slot: &Slot, field: Field| Some(slot.totals[field as usize]).filter(|&total| zeros || total != 0);
+
+    let mut family = text.family(kind.queries.0, Type::Counter, kind.queries.1);
+    for slot in slots() {
+        if let Some(total) = total(slot, Field::Queries) {
+            family.put(&[(kind.label, names.get(slot.slot))], total);
+        }
+    }
+    let mut family = text.family(kind.responses.0, Type::Counter, kind.responses.1);
+    for slot in slots() {
+        for (field, rcode) in RCODES {
+            if let Some(total) = total(slot, field) {
+                family.put(&[(kind.label, names.get(slot.slot)), ("rcode", rcode)], total);
+            }
+        }
+    }
+    let mut family = text.family(kind.with_ede.0, Type::Counter, kind.with_ede.1);
+    for slot in slots() {
+        if let Some(total) = total(slot, Field::WithExtendedError) {
+            family.put(&[(kind.label, names.get(slot.slot))], total);
+        }
+    }
+    let codes: [String; wire::count::CODES] =
+        std::array::from_fn(|column| info_code(u8::try_from(column).unwrap_or(u8::MAX)));
+    let mut family = text.family(kind.ede.0, Type::Counter, kind.ede.1);
+    for &(slot, column, total) in snapshot.codes.iter().filter(|code| (kind.is_one)(names, code.0)) {
+        let code = codes.get(usize::from(column)).map_or("other", String::as_str);
+        family.put(&[(kind.label, names.get(slot)), ("info_code", code)], total);
+    }
+    let mut family = text.family(kind.rate.0, Type::Gauge, kind.rate.1);
+    for (slot, rate) in slots().filter_map(|slot| Some((slot, slot.rate?))) {
+        family.put(&[(kind.label, names.get(slot.slot))], rate);
+    }
+    let mut family = text.family(kind.slope.0, Type::Gauge, kind.slope.1);
+    for (slot, slope) in slots().filter_map(|slot| Some((slot, slot.slope?))) {
+        family.put(&[(kind.label, names.get(slot.slot))], slope);
+    }
+}
+
+fn node(text: &mut Text, snapshot: &Snapshot) {
+    let total = |node: Node| snapshot.node[node.index()];
+    let mut family = text.family(
+        "oopsd_messages_total",
+        Type::Counter,
+        "DNS messages with opcode QUERY; queries sent and responses received are a resolver's upstream side.",
+    );
+    for (direction, direction_label) in [(Direction::Received, "received"), (Direction::Sent, "sent")] {
+        for (response, qr) in [(false, "query"), (true, "response")] {
+            for (transport, transport_label) in [(Transport::Udp, "udp"), (Transport::Tcp, "tcp")] {
+                for (version, version_label) in [(Family::V4, "ipv4"), (Family::V6, "ipv6")] {
+                    let labels = [
+                        ("direction", direction_label),
+                        ("qr", qr),
+                        ("transport", transport_label),
+                        ("family", version_label),
+                    ];
+                    family.put(&labels, total(Node::Message { direction, response, transport, family: version }));
+                }
+            }
+        }
+    }
+    text.family(
+        "oopsd_other_opcode_messages_total",
+        Type::Counter,
+        "DNS messages with another opcode, which count nowhere else.",
+    )
+    .put(&[], total(Node::OtherOpcode));
+    text.family("oopsd_truncated_responses_total", Type::Counter, "Responses sent with TC.")
+        .put(&[], total(Node::Truncated));
+    text.family(
+        "oopsd_unwalked_responses_total",
+        Type::Counter,
+        "Responses sent whose records could not be read to the end, so that their Extended DNS Errors are not known.",
+    )
+    .put(&[], total(Node::Unwalked));
+    let mut family =
+        text.family("oopsd_skipped_total", Type::Counter, "Frames, or messages in them, not read, and why.");
+    for skip in Skip::ALL {
+        family.put(&[("reason", skip.as_str())], total(Node::Skipped(skip)));
+    }
+    if let Some(rate) = snapshot.node_rates.queries {
+        text.family(
+            "oopsd_node_query_rate",
+            Type::Gauge,
+            "Queries received by the node a second, over the rate window.",
+        )
+        .put(&[], rate);
+    }
+    if let Some(slope) = snapshot.node_rates.slope {
+        text.family(
+            "oopsd_node_query_rate_slope",
+            Type::Gauge,
+            "Change of the query rate of the node, in queries a second per second.",
+        )
+        .put(&[], slope);
+    }
+}
+
+fn conditions(text: &mut Text, snapshot: &Snapshot) {
+    text.family("oopsd_blind", Type::Gauge, "Whether conditions are frozen because the capture cannot be trusted.")
+        .put(&[], u8::from(snapshot.blind));
+    if snapshot.conditions.is_empty() {
+        return;
+    }
+    let mut family = text.family("oopsd_condition_met", Type::Gauge, "Whether a condition is met.");
+    for (name, standing) in &snapshot.conditions {
+        family.put(&[("condition", name)], u8::from(standing.state == State::Met));
+    }
+    let mut family = text.family(
+        "oopsd_condition_value",
+        Type::Gauge,
+        "The value that a condition judges, in the unit of its kind.",
+    );
+    for (name, standing) in &snapshot.conditions {
+        if let Some(value) = standing.value {
+            family.put(&[("condition", name)], value);
+        }
+    }
+    let mut family =
+        text.family("oopsd_transitions_total", Type::Counter, "How often a condition changed into a state.");
+    for (name, standing) in &snapshot.conditions {
+        for state in [State::Cleared, State::Met] {
+            let labels = [("condition", name.as_str()), ("state", state.as_str())];
+            family.put(&labels, standing.transitions[state as usize]);
+        }
+    }
+    let mut family =
+        text.family("oopsd_condition_seconds_total", Type::Counter, "How long a condition has been in a state.");
+    for (name, standing) in &snapshot.conditions {
+        for state in [State::Cleared, State::Met] {
+            let labels = [("condition", name.as_str()), ("state", state.as_str())];
+            family.put(&labels, standing.spent[state as usize].as_secs_f64());
+        }
+    }
+}
+
+fn captures(text: &mut Text, snapshot: &Snapshot) {
+    let captures = &snapshot.daemon.captures;
+    if captures.is_empty() {
+        return;
+    }
+    let mut family = text.family("oopsd_capture_active", Type::Gauge, "Whether frames of an interface can be seen.");
+    for capture in captures {
+        let labels = [("interface", capture.interface.as_str()), ("kind", capture.kind)];
+        family.put(&labels, u8::from(capture.blind.is_none()));
+    }
+    let mut family = text.family("oopsd_capture_frames_total", Type::Counter, "Frames that reached the capture.");
+    for capture in captures {
+        family.put(&[("interface", &capture.interface)], capture.frames);
+    }
+    let mut family = text.family(
+        "oopsd_capture_dropped_total",
+        Type::Counter,
+        "Frames that were lost before the capture could read them.",
+    );
+    for capture in captures {
+        family.put(&[("interface", &capture.interface)], capture.dropped);
+    }
+}
+
+fn channels(text: &mut Text, channels: &[channel::Status]) {
+    if channels.is_empty() {
+        return;
+    }
+    let mut family = text.family(
+        "oopsd_signals_total",
+        Type::Counter,
+        "Signals that were accepted by the other side (sent), given up after failed attempts (failed), or never tried (dropped).",
+    );
+    for status in channels {
+        for (outcome, total) in [("sent", status.sent), ("failed", status.failed), ("dropped", status.dropped)] {
+            family.put(&[("channel", &status.channel), ("outcome", outcome)], total);
+        }
+    }
+    let mut family =
+        text.family("oopsd_signal_failed_attempts_total", Type::Counter, "Attempts to send a signal that failed.");
+    for status in channels {
+        family.put(&[("channel", &status.channel)], status.failed_attempts);
+    }
+    let mut family = text.family("oopsd_signals_waiting", Type::Gauge, "Signals that wait to be accepted.");
+    for status in channels {
+        family.put(&[("channel", &status.channel)], status.waiting);
+    }
+    let mut family = text.family(
+        "oopsd_channel_disabled",
+        Type::Gauge,
+        "Whether the other side said that it is gone, so that nothing is sent until the next reload.",
+    );
+    for status in channels {
+        family.put(&[("channel", &status.channel)], u8::from(status.disabled));
+    }
+    let mut family = text.family(
+        "oopsd_signal_delay_seconds",
+        Type::Histogram,
+        "From the tick that crossed a threshold to the other side's yes.",
+    );
+    for status in channels {
+        for (bound, count) in cumulative(&status.delay) {
+            family.put_suffixed("_bucket", &[("channel", &status.channel), ("le", bound)], count);
+        }
+        family.put_suffixed("_sum", &[("channel", &status.channel)], sum_seconds(&status.delay));
+        family.put_suffixed("_count", &[("channel", &status.channel)], status.delay.len());
+    }
+}
+
+/// Bounds of buckets in seconds, as printed and in nanoseconds.
+const BOUNDS: [(&str, u64); 16] = [
+    ("0.001", 1_000_000),
+    ("0.0025", 2_500_000),
+    ("0.005", 5_000_000),
+    ("0.01", 10_000_000),
+    ("0.025", 25_000_000),
+    ("0.05", 50_000_000),
+    ("0.1", 100_000_000),
+    ("0.25", 250_000_000),
+    ("0.5", 500_000_000),
+    ("1", 1_000_000_000),
+    ("2.5", 2_500_000_000),
+    ("5", 5_000_000_000),
+    ("10", 10_000_000_000),
+    ("60", 60_000_000_000),
+    ("600", 600_000_000_000),
+    ("3600", 3_600_000_000_000),
+];
+
+/// How many values lie at or under each bound; the histogram knows them to two digits.
+fn cumulative(delay: &Histogram<u64>) -> impl Iterator<Item = (&'static str, u64)> {
+    BOUNDS.iter().map(|&(printed, bound)| (printed, delay.count_between(0, bound))).chain([("+Inf", delay.len())])
+}
+
+fn sum_seconds(delay: &Histogram<u64>) -> f64 {
+    delay
+        .iter_recorded()
+        .map(|step| {
+            let value = std::time::Duration::from_nanos(delay.median_equivalent(step.value_iterated_to()));
+            value.as_secs_f64() * step.count_at_value() as f64
+        })
+        .sum()
+}
+
+fn routes(text: &mut Text, snapshot: &Snapshot) {
+    let routes = &snapshot.daemon.routers;
+    if routes.is_empty() {
+        return;
+    }
+    let mut family = text.family(
+        "oopsd_route_wanted",
+        Type::Gauge,
+        "By how many hops the AS path of a prefix should be longer now; 0 is as the router has it.",
+    );
+    for route in routes {
+        if let Some(action) = route.wanted {
+            family.put(&[("prefix", &route.prefix), ("router", &route.router)], prepends(action));
+        }
+    }
+    let mut family = text.family(
+        "oopsd_route_seen",
+        Type::Gauge,
+        "By how many hops it was asked to be longer when the router was last read; without a value it could not be read.",
+    );
+    for route in routes {
+        if let Some(action) = route.seen {
+            family.put(&[("prefix", &route.prefix), ("router", &route.router)], prepends(action));
+        }
+    }
+    let mut family = text.family("oopsd_route_changes_total", Type::Counter, "Changes made to a route.");
+    for route in routes {
+        family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.changes);
+    }
+    let mut family =
+        text.family("oopsd_route_errors_total", Type::Counter, "Attempts to change or read a route that failed.");
+    for route in routes {
+        family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.errors);
+    }
+}
+
+const fn prepends(action: Action) -> u8 {
+    match action {
+        Action::Plain => 0,
+        Action::Prepend(hops) => hops,
+    }
+}
+
+fn daemon(text: &mut Text, snapshot: &Snapshot) {
+    text.family(
+        "oopsd_config_last_reload_success",
+        Type::Gauge,
+        "Whether the configuration was taken when it was last read.",
+    )
+    .put(&[], u8::from(snapshot.daemon.reload_success));
+    text.family(
+        "oopsd_config_last_reload_success_timestamp_seconds",
+        Type::Gauge,
+        "When the configuration in force was read.",
+    )
+    .put(&[], snapshot.daemon.reloaded.0 as f64 / 1e9);
+    text.family("oopsd_build_info", Type::Gauge, "The version that runs.")
+        .put(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    text.append(&process());
+}
+
+/// CPU time, memory, files and threads of this process.
+fn process() -> String {
+    static PROCESS: LazyLock<ProcessCollector> = LazyLock::new(ProcessCollector::for_self);
+    let mut text = Vec::new();
+    // Figures that cannot be read are left out.
+    let _ = TextEncoder::new().encode(&PROCESS.collect(), &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::tests::snapshot;
+    use std::collections::BTreeMap;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn the_families_that_others_build_on_are_there() {
+        let text = render(&snapshot());
+        for line in [
+            r#"oopsd_queries_total{zone="nl."} 100"#,
+            r#"oopsd_queries_total{zone="other"} 0"#,
+            r#"oopsd_responses_total{zone="nl.",rcode="SERVFAIL"} 103"#,
+            r#"oopsd_responses_with_ede_total{zone="nl."} 106"#,
+            r#"oopsd_ede_responses_total{zone="nl.",info_code="22"} 7"#,
+            r#"oopsd_ede_responses_total{zone="nl.",info_code="other"} 1"#,
+            r#"oopsd_query_rate{zone="nl."} 10.5"#,
+            r#"oopsd_query_rate_slope{zone="nl."} -5.25"#,
+            r#"oopsd_prefix_queries_total{prefix="192.0.2.0/24"} 300"#,
+            r#"oopsd_prefix_ede_responses_total{prefix="192.0.2.0/24",info_code="22"} 7"#,
+            r#"oopsd_messages_total{direction="received",qr="query",transport="udp",family="ipv4"} 1000"#,
+            r#"oopsd_messages_total{direction="sent",qr="response",transport="tcp",family="ipv6"} 1015"#,
+            r#"oopsd_skipped_total{reason="not-dns"} 1019"#,
+            "oopsd_node_query_rate 12.5",
+            "oopsd_blind 0",
+            r#"oopsd_condition_met{condition="nl-overload"} 1"#,
+            r#"oopsd_condition_value{condition="nl-overload"} 10.5"#,
+            r#"oopsd_transitions_total{condition="nl-overload",state="met"} 2"#,
+            r#"oopsd_condition_seconds_total{condition="nl-overload",state="cleared"} 2.5"#,
+            r#"oopsd_capture_active{interface="eth0",kind="socket"} 1"#,
+            r#"oopsd_capture_active{interface="eth1",kind="socket"} 0"#,
+            r#"oopsd_capture_dropped_total{interface="eth0"} 5"#,
+            r#"oopsd_signals_total{channel="siem",outcome="sent"} 4"#,
+            r#"oopsd_signals_waiting{channel="siem"} 3"#,
+            r#"oopsd_route_wanted{prefix="192.0.2.0/24",router="bird"} 3"#,
+            r#"oopsd_route_seen{prefix="192.0.2.0/24",router="bird"} 0"#,
+            "oopsd_config_last_reload_success 1",
+        ] {
+            assert!(text.lines().any(|printed| printed == line), "{line} is not in\n{text}");
+        }
+        assert!(text.contains("\nprocess_resident_memory_bytes "));
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let text = render(&snapshot());
+        assert!(!text.contains("oopsd_query_rate{zone=\"a"), "no rate before its window is full");
+        assert!(!text.contains(r#"oopsd_condition_value{condition="dnssec-trouble"}"#));
+        assert!(!text.contains("oopsd_node_query_rate_slope"));
+    }
+
+    #[test]
+    fn zones_with_odd_letters_are_escaped() {
+        assert!(render(&snapshot()).contains(r#"oopsd_queries_total{zone="a\\\"b.nl."} 200"#));
+    }
+
+    #[test]
+    fn no_series_is_printed_twice_and_no_family_in_two_places() {
+        let text = render(&snapshot());
+        let mut seen = BTreeMap::new();
+        for line in text.lines().map(|line| if line.starts_with('#') { line } else { line.rsplit_once(' ').unwrap().0 })
+        {
+            assert_eq!(seen.insert(line, ()), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_delays_are_a_histogram() {
+        let text = render(&snapshot());
+        for line in [
+            r#"oopsd_signal_delay_seconds_bucket{channel="siem",le="0.001"} 0"#,
+            r#"oopsd_signal_delay_seconds_bucket{channel="siem",le="0.0025"} 1"#,
+            r#"oopsd_signal_delay_seconds_bucket{channel="siem",le="0.05"} 3"#,
+            r#"oopsd_signal_delay_seconds_bucket{channel="siem",le="2.5"} 3"#,
+            r#"oopsd_signal_delay_seconds_bucket{channel="siem",le="+Inf"} 4"#,
+            r#"oopsd_signal_delay_seconds_count{channel="siem"} 4"#,
+        ] {
+            assert!(text.lines().any(|printed| printed == line), "{line} is not in\n{text}");
+        }
+        let sum = text.lines().find_map(|line| line.strip_prefix(r#"oopsd_signal_delay_seconds_sum{channel="siem"} "#));
+        let sum: f64 = sum.unwrap().parse().unwrap();
+        assert!((4.0..4.1).contains(&sum), "{sum}");
+    }
+
+    #[test]
+    fn promtool_has_nothing_to_say() {
+        let promtool = Command::new("promtool")
+            .args(["check", "metrics"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let Ok(mut promtool) = promtool else {
+            assert!(std::env::var_os("CI").is_none(), "CI has promtool");
+            println!("skipped: promtool is not installed");
+            return;
+        };
+        promtool.stdin.take().unwrap().write_all(render(&snapshot()).as_bytes()).unwrap();
+        let output = promtool.wait_with_output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    }
+}
