@@ -1,7 +1,7 @@
 //! Routes in a private kernel table, over rtnetlink: BIRD learns the table, and its filter turns the metric into an action.
 //!
 //! A route is `blackhole PREFIX table N proto 253 metric M`; no route means plain. Nothing forwards by that table. The other half, the text for
-//! bird.conf, is in [`fragment`](self::bird_fragment).
+//! bird.conf, is `kernel_table/fragment.rs`; the messages themselves are `kernel_table/message.rs`.
 
 mod fragment;
 mod message;
@@ -17,7 +17,10 @@ use message::Held;
 use rtnetlink::{Handle, MulticastGroup};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use thiserror::Error;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 /// What each metric means. A stronger level has a lower metric, because BIRD learns the lowest. 1 to 100 are left for what is stronger still.
 const LEVELS: [(u32, Action); 3] = [(101, Action::Prepend(3)), (102, Action::Prepend(2)), (103, Action::Prepend(1))];
@@ -110,7 +113,8 @@ pub(super) struct KernelTable {
 #[derive(Debug)]
 struct Sockets {
     handle: Handle,
-    changes: message::Changes,
+    changed: Arc<Notify>,
+    listener: JoinHandle<()>,
 }
 
 impl KernelTable {
@@ -125,7 +129,7 @@ impl KernelTable {
         let table = self.config.table;
         let opened = match self.sockets.take() {
             Some(sockets) => sockets,
-            None => Sockets::open().map_err(|source| Error::Open { table, source })?,
+            None => Sockets::open(table).map_err(|source| Error::Open { table, source })?,
         };
         Ok(self.sockets.insert(opened))
     }
@@ -214,22 +218,39 @@ impl Announcer for KernelTable {
     }
 
     async fn changed(&mut self) {
-        match &mut self.sockets {
-            Some(sockets) => sockets.changes.of(self.config.table).await,
+        match &self.sockets {
+            Some(sockets) => sockets.changed.notified().await,
             None => core::future::pending().await,
         }
     }
 }
 
 impl Sockets {
-    fn open() -> io::Result<Self> {
+    fn open(table: u32) -> io::Result<Self> {
         let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
         tokio::spawn(connection);
         // A socket of its own: when changes come faster than they are read, the kernel drops some, and no answer may be among them.
         let groups = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
-        let (connection, keep_open, messages) = rtnetlink::new_multicast_connection(&groups)?;
+        let (connection, keep_open, mut notices) = rtnetlink::new_multicast_connection(&groups)?;
         tokio::spawn(connection);
-        Ok(Self { handle, changes: message::Changes::new(keep_open, messages) })
+        let changed = Arc::new(Notify::new());
+        let said = Arc::clone(&changed);
+        // Always reading: a host with a full table has a million changes while somebody here waits.
+        let listener = tokio::spawn(async move {
+            let _keep_open = keep_open;
+            while let Ok((notice, _)) = notices.recv().await {
+                if message::concerns(table, &notice.payload) {
+                    said.notify_one();
+                }
+            }
+        });
+        Ok(Self { handle, changed, listener })
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        self.listener.abort();
     }
 }
 

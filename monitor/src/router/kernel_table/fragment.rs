@@ -42,11 +42,12 @@ fn levels() -> String {
 }
 
 const HEAD: &str = "\
-# oopsd writes routes into a kernel table of its own; BIRD learns them, and the metric says how much longer the AS path becomes.
-# Then in each BGP channel that announces these prefixes: `table oopsd_out4; import none;` (oopsd_out6 for IPv6).
-# While a path is longer, oopsd's route stands in for yours: set communities, and withdraw, in the channel's export filter.
+# oopsd writes routes into a kernel table of its own. BIRD learns them, and the metric says how much longer the AS path becomes.
+# In each BGP channel that announces these prefixes: `table oopsd_out4; import none;` (oopsd_out6 for IPv6).
+# While a path is longer, oopsd's route stands in for yours, also when yours has gone: so add communities, and withdraw for
+# reasons of your own (a failed health check), in the channel's export filter or by stopping the session.
 # Back to plain paths without oopsd: `ip route flush table N`, and `ip -6 route flush table N`.
-define OOPSD_AS = 64999;    # your own AS number
+define OOPSD_AS = 64999;            # your own AS number
 ";
 
 const FAMILY: &str = "

@@ -1,11 +1,8 @@
 //! The few route messages that are spoken with the kernel. What they are for is `kernel_table.rs`'s.
 
 use core::fmt;
-use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
 use ipnet::IpNet;
-use rtnetlink::Handle;
-use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_core::NetlinkPayload;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::BTreeSet;
@@ -96,44 +93,14 @@ fn table_of(message: &RouteMessage) -> u32 {
     long.unwrap_or_else(|| u32::from(message.header.table))
 }
 
-/// What the kernel tells of routes that come and go.
-pub(super) struct Changes {
-    messages: BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>,
-    _keep_open: Handle,
-}
-
-impl Changes {
-    pub(super) fn new<A: 'static>(
-        keep_open: Handle,
-        messages: impl futures_util::Stream<Item = (NetlinkMessage<RouteNetlinkMessage>, A)> + Send + 'static,
-    ) -> Self {
-        Self { messages: messages.map(|(message, _)| message).boxed(), _keep_open: keep_open }
-    }
-
-    /// Returns when a route of `table` came or went, or something was missed; never, once the socket is gone.
-    pub(super) async fn of(&mut self, table: u32) {
-        while let Some(message) = self.messages.next().await {
-            if is_of(table, &message.payload) {
-                return;
-            }
-        }
-        core::future::pending().await
-    }
-}
-
-fn is_of(table: u32, payload: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
+/// Whether a notice is of a route of `table` that came or went, or of notices that were missed.
+pub(super) fn concerns(table: u32, notice: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
     if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route)) =
-        payload
+        notice
     {
         table_of(route) == table
     } else {
         true
-    }
-}
-
-impl fmt::Debug for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Changes")
     }
 }
 
