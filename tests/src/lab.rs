@@ -1,0 +1,160 @@
+//! Network namespaces, the cables between them and the programs in them, gone when dropped. Needs root and iproute2.
+//!
+//! BIRD is in [`bird`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
+
+pub mod bird;
+
+use anyhow::{Context, Result, bail};
+use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Instant;
+
+/// How long between two looks at what is waited for.
+const POLL: Duration = Duration::from_millis(2);
+
+/// Says whether a test that needs root and these programs can run; if not, prints why.
+///
+/// # Panics
+/// When `CI=true`, with root, and a program is missing: there a skipped test is a failure.
+#[must_use]
+#[expect(clippy::print_stdout, reason = "a skipped test says so where a passing one says so")]
+pub fn ready(programs: &[&str]) -> bool {
+    // SAFETY: geteuid has no preconditions and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: needs root");
+        return false;
+    }
+    let Some(missing) = programs.iter().find(|program| !is_installed(program)) else { return true };
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing} is not installed: cargo xtask setup --for test");
+    println!("skipped: needs {missing}");
+    false
+}
+
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders.extend(["/usr/sbin".into(), "/sbin".into()]);
+    folders.iter().any(|folder| folder.join(program).is_file())
+}
+
+/// A network namespace with its loopback interface up.
+#[derive(Debug)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// Makes one; its name holds `label`, this process and a number, so that labs can run side by side.
+    ///
+    /// # Errors
+    /// What `ip netns` says.
+    pub fn new(label: &str) -> Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("oopsd-{label}-{}-{number}", std::process::id());
+        run(Command::new("ip").args(["netns", "add", &name]))?;
+        let made = Self { name };
+        made.ip("link set lo up")?;
+        Ok(made)
+    }
+
+    /// Its name, as `ip netns` knows it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lays a cable: `here` in this namespace, `there` in `other`, both up.
+    ///
+    /// # Errors
+    /// What `ip link` says.
+    pub fn cable(&self, here: &str, other: &Self, there: &str) -> Result<()> {
+        let Self { name } = self;
+        let far = &other.name;
+        let add = format!("link add name {here} netns {name} type veth peer name {there} netns {far}");
+        run(Command::new("ip").args(add.split_whitespace()))?;
+        self.ip(&format!("link set dev {here} up"))?;
+        other.ip(&format!("link set dev {there} up"))?;
+        Ok(())
+    }
+
+    /// Runs `ip` in it, with words split at white space, and returns what it printed.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn ip(&self, words: &str) -> Result<String> {
+        run(Command::new("ip").args(["-n", &self.name]).args(words.split_whitespace()))
+    }
+
+    /// A program to be run in it. The process that is then started is the program itself.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).stderr(Stdio::null()).status();
+    }
+}
+
+/// A program that runs until it is dropped.
+#[derive(Debug)]
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts `command`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
+        Ok(Self(child))
+    }
+
+    /// Kills it, as SIGKILL does, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Runs `command` to its end and returns what it printed.
+///
+/// # Errors
+/// With what it wrote to standard error, if it ends badly.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {command:?}"))?;
+    if !output.status.success() {
+        bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Waits until `look` finds something.
+///
+/// # Errors
+/// After `limit`, naming `what` was waited for.
+pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> Result<T> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look() {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            bail!("after {limit:?} still not: {what}");
+        }
+        thread::sleep(POLL);
+    }
+}

@@ -1,0 +1,385 @@
+//! oopsd's routers against a real BIRD and a real upstream: two namespaces, a cable, a BGP session for each address family.
+//!
+//! The upstream counts what it is sent, so that a passing withdrawal or a session that flapped is seen even when nobody looked at that moment.
+
+use anyhow::{Context, Result, ensure};
+use core::time::Duration;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{ChildStdout, Command, Stdio};
+use std::time::Instant;
+use tests::lab::bird::{self, Bird, Session};
+use tests::lab::{self, Namespace, Running, until};
+
+const V4: &str = "192.0.2.0/24";
+const V6: &str = "2001:db8::/48";
+const TABLE: u32 = 5353;
+/// Long enough for a busy machine; what is timed is printed.
+const SOON: Duration = Duration::from_secs(5);
+
+#[test]
+fn the_path_at_the_upstream_is_longer_by_what_is_wanted_and_plain_again() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let before = lab.sessions()?;
+    let mut oopsd = lab.oopsd("wet")?;
+    let mut took = Vec::new();
+    for prepends in [1, 2, 3, 2, 1, 0, 3, 0] {
+        for prefix in [V4, V6] {
+            let start = Instant::now();
+            oopsd.want(prefix, prepends)?;
+            lab.reaches(prefix, prepends)?;
+            took.push(start.elapsed());
+        }
+    }
+    took.sort_unstable();
+    println!("want() to the upstream's table: median {:?}, longest {:?}", took[took.len() / 2], took[took.len() - 1]);
+    lab.undisturbed(&before, 8)
+}
+
+#[test]
+fn stopping_killing_and_starting_change_no_route() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.want(V4, 2)?;
+    oopsd.want(V6, 3)?;
+    lab.reaches(V4, 2)?;
+    lab.reaches(V6, 3)?;
+    let before = lab.sessions()?;
+    let table = lab.table();
+
+    oopsd.stop()?;
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.sees(V4, 2)?;
+    oopsd.sees(V6, 3)?;
+    oopsd.running.kill();
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.sees(V4, 2)?;
+    let row = oopsd.status(V4)?;
+    ensure!(row["wanted"].is_null() && row["changes"] == 0, "{row}");
+    ensure!(lab.table() == table, "the table is another: {}", lab.table());
+    lab.undisturbed(&before, 0)?;
+
+    oopsd.want(V4, 0)?;
+    lab.reaches(V4, 0)?;
+    lab.reaches(V6, 3)
+}
+
+#[test]
+fn a_flushed_table_is_put_back() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd("wet")?;
+    for prefix in [V4, V6] {
+        oopsd.want(prefix, 1)?;
+        lab.reaches(prefix, 1)?;
+        oopsd.sees(prefix, 1)?;
+    }
+    let table = lab.table();
+    lab.host.ip(&format!("route flush table {TABLE}"))?;
+    lab.host.ip(&format!("-6 route flush table {TABLE}"))?;
+    lab.holds(&table)?;
+    lab.reaches(V4, 1)?;
+    lab.reaches(V6, 1)
+}
+
+#[test]
+fn routes_of_others_in_the_table_are_left_alone() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let foreign = [
+        format!("blackhole 198.51.100.0/24 table {TABLE} proto 253 metric 101"),
+        format!("blackhole {V4} table {TABLE} proto static metric 200"),
+        format!("unreachable {V4} table {TABLE} proto 253 metric 201"),
+        format!("blackhole {V6} table {TABLE} proto static metric 200"),
+    ];
+    for route in &foreign {
+        lab.host.ip(&format!("route add {route}"))?;
+    }
+    let table = lab.table();
+    let mut oopsd = lab.oopsd("wet")?;
+    for prepends in [1, 3, 0] {
+        for prefix in [V4, V6] {
+            oopsd.want(prefix, prepends)?;
+            lab.reaches(prefix, prepends)?;
+        }
+    }
+    lab.holds(&table)
+}
+
+#[test]
+fn a_route_that_hides_ours_is_an_error_that_names_it() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let foreign = format!("blackhole {V4} table {TABLE} proto static metric 7");
+    lab.host.ip(&format!("route add {foreign}"))?;
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.want(V4, 2)?;
+    let error = oopsd.fails(V4)?;
+    ensure!(error.contains(&format!("blackhole {V4} table {TABLE}")) && error.contains("metric 7"), "{error}");
+    lab.reaches(V4, 0)?;
+
+    lab.host.ip(&format!("route del {foreign}"))?;
+    oopsd.sees(V4, 2)?;
+    lab.reaches(V4, 2)
+}
+
+#[test]
+fn thirty_changes_in_a_row_end_right() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let before = lab.sessions()?;
+    let mut oopsd = lab.oopsd("wet")?;
+    let mut state: u32 = 20_261_121;
+    let mut last = [0, 0];
+    for _ in 0..30 {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (which, prepends) = (usize::from(state & 1 << 30 != 0), (state >> 20) & 3);
+        oopsd.want([V4, V6][which], prepends)?;
+        last[which] = prepends;
+        // Some come while the one before is being made so, and some after.
+        if state & 1 << 29 != 0 {
+            lab.reaches([V4, V6][which], prepends)?;
+        }
+    }
+    lab.reaches(V4, last[0])?;
+    lab.reaches(V6, last[1])?;
+    oopsd.sees(V4, last[0])?;
+    oopsd.sees(V6, last[1])?;
+    lab.undisturbed(&before, 30)
+}
+
+#[test]
+fn a_reload_keeps_what_was_wanted_and_leaves_a_route_it_no_longer_has() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.want(V4, 1)?;
+    oopsd.want(V6, 2)?;
+    lab.reaches(V4, 1)?;
+    lab.reaches(V6, 2)?;
+    let before = lab.sessions()?;
+    let table = lab.table();
+    oopsd.say(&format!("replace {V4}"))?;
+    ensure!(oopsd.status(V4)?["wanted"] == 1 && oopsd.status(V6).is_err(), "{}", oopsd.status(V4)?);
+    oopsd.sees(V4, 1)?;
+    ensure!(lab.table() == table, "the table is another: {}", lab.table());
+    lab.undisturbed(&before, 0)
+}
+
+#[test]
+fn bird_restarted_announces_the_same_level() -> Result<()> {
+    let Some(mut lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd("wet")?;
+    oopsd.want(V4, 2)?;
+    lab.reaches(V4, 2)?;
+    drop(oopsd);
+    lab.announcer.restart()?;
+    lab.announcer.established("up4")?;
+    lab.reaches(V4, 2)
+}
+
+#[test]
+fn a_dry_run_changes_nothing() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd("dry")?;
+    oopsd.want(V4, 3)?;
+    oopsd.sees(V4, 0)?;
+    let row = oopsd.status(V4)?;
+    ensure!(row["wanted"] == 3 && row["changes"] == 0 && row["errors"] == 0, "{row}");
+    ensure!(lab.table().is_empty(), "a route appeared: {}", lab.table());
+    Ok(())
+}
+
+#[test]
+fn without_the_capability_the_error_says_which_one() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut command = lab.host.command("setpriv");
+    command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
+    let mut oopsd = Oopsd::start(command.arg(env!("CARGO_BIN_EXE_routers")), "wet")?;
+    oopsd.want(V4, 1)?;
+    let error = oopsd.fails(V4)?;
+    ensure!(error.contains("CAP_NET_ADMIN") && error.contains(V4) && error.contains("table 5353"), "{error}");
+    Ok(())
+}
+
+#[test]
+fn bird_takes_the_text_for_its_configuration() -> Result<()> {
+    if !lab::ready(&["bird"]) {
+        return Ok(());
+    }
+    for prefixes in [&[V4][..], &[V6], &[V4, V6, "198.51.100.0/24"]] {
+        bird::parses(&format!("router id 192.0.2.1;\nprotocol device {{}}\n{}", fragment(prefixes)))?;
+    }
+    Ok(())
+}
+
+/// The host with BIRD, and its upstream with another.
+struct Lab {
+    announcer: Bird,
+    upstream: Bird,
+    host: Namespace,
+    _far: Namespace,
+}
+
+impl Lab {
+    /// Both sessions are established and both prefixes at the upstream with a plain path; `None` if this cannot run here.
+    fn new() -> Result<Option<Self>> {
+        if !lab::ready(&["ip", "bird"]) {
+            return Ok(None);
+        }
+        let (host, far) = (Namespace::new("host")?, Namespace::new("upstream")?);
+        host.cable("up", &far, "down")?;
+        host.ip("addr add 192.0.2.1/32 dev lo")?;
+        for (namespace, interface, last) in [(&host, "up", 1), (&far, "down", 2)] {
+            namespace.ip(&format!("addr add 10.53.0.{last}/30 dev {interface}"))?;
+            namespace.ip(&format!("addr add fd53::{last}/64 dev {interface} nodad"))?;
+        }
+        let upstream = Bird::start(&far, UPSTREAM)?;
+        let announcer = Bird::start(&host, &format!("{HOST}\n{}\n{SESSIONS}", fragment(&[V4, V6])))?;
+        let lab = Self { announcer, upstream, host, _far: far };
+        lab.sessions()?;
+        lab.reaches(V4, 0)?;
+        lab.reaches(V6, 0)?;
+        Ok(Some(lab))
+    }
+
+    fn sessions(&self) -> Result<[Session; 2]> {
+        Ok([self.upstream.established("down4")?, self.upstream.established("down6")?])
+    }
+
+    /// Since `before`, no session changed, nothing was withdrawn and at most `changes` announcements came in each family.
+    fn undisturbed(&self, before: &[Session; 2], changes: u64) -> Result<()> {
+        for (before, now) in before.iter().zip(&self.sessions()?) {
+            ensure!(now.since.abs_diff(before.since) <= 1, "the session flapped: {before:?}, {now:?}");
+            ensure!(now.withdrawals == before.withdrawals, "a withdrawal passed: {before:?}, {now:?}");
+            ensure!(now.updates - before.updates <= changes, "more updates than changes: {before:?}, {now:?}");
+        }
+        Ok(())
+    }
+
+    /// Waits until the upstream sees `prefix` with a path longer by `prepends`.
+    fn reaches(&self, prefix: &str, prepends: u32) -> Result<()> {
+        let wanted = vec![64999; 1 + prepends as usize];
+        let what = format!("{prefix} at the upstream by {wanted:?}");
+        until(&what, SOON, || self.upstream.path(prefix).filter(|path| *path == wanted))
+            .map(|_| ())
+            .with_context(|| format!("it is by {:?}; the table holds {:?}", self.upstream.path(prefix), self.table()))
+    }
+
+    /// All routes of oopsd's table, as `ip route` prints them.
+    fn table(&self) -> String {
+        let show = |family| self.host.ip(&format!("{family} route show table {TABLE}"));
+        // A table that nobody has put a route into is none.
+        show("-4").unwrap_or_default() + &show("-6").unwrap_or_default()
+    }
+
+    /// Waits until the table is `wanted`.
+    fn holds(&self, wanted: &str) -> Result<()> {
+        until(&format!("table {TABLE} holds {wanted}"), SOON, || (self.table() == wanted).then_some(()))
+    }
+
+    fn oopsd(&self, mode: &str) -> Result<Oopsd> {
+        Oopsd::start(&mut self.host.command(env!("CARGO_BIN_EXE_routers")), mode)
+    }
+}
+
+/// oopsd's routers as a process.
+struct Oopsd {
+    running: Running,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Oopsd {
+    fn start(command: &mut Command, mode: &str) -> Result<Self> {
+        command.args([&TABLE.to_string(), mode, V4, V6]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut running = Running::start(command)?;
+        let answers = BufReader::new(running.0.stdout.take().context("piped")?);
+        let mut oopsd = Self { running, answers };
+        oopsd.status(V4)?;
+        Ok(oopsd)
+    }
+
+    fn say(&mut self, line: &str) -> Result<()> {
+        writeln!(self.running.0.stdin.as_ref().context("piped")?, "{line}")?;
+        Ok(())
+    }
+
+    fn want(&mut self, prefix: &str, prepends: u32) -> Result<()> {
+        self.say(&format!("want {prefix} {prepends}"))
+    }
+
+    fn status(&mut self, prefix: &str) -> Result<serde_json::Value> {
+        self.say("status")?;
+        let mut line = String::new();
+        self.answers.read_line(&mut line)?;
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&line).with_context(|| format!("answered {line:?}"))?;
+        rows.into_iter().find(|row| row["prefix"] == prefix).context("no such route")
+    }
+
+    /// Waits until it has read back `prepends`.
+    fn sees(&mut self, prefix: &str, prepends: u32) -> Result<()> {
+        until(&format!("read back {prefix} with {prepends}"), SOON, || {
+            self.status(prefix).ok().filter(|row| row["seen"] == prepends)
+        })
+        .map(|_| ())
+    }
+
+    /// Waits until it reports an error.
+    fn fails(&mut self, prefix: &str) -> Result<String> {
+        until("an error", SOON, || self.status(prefix).ok()?["error"].as_str().map(str::to_owned))
+    }
+
+    /// Stops it by the end of its input.
+    fn stop(mut self) -> Result<()> {
+        drop(self.running.0.stdin.take());
+        ensure!(self.running.0.wait()?.success(), "it ended badly");
+        Ok(())
+    }
+}
+
+fn fragment(prefixes: &[&str]) -> String {
+    let config = oopsd::router::kernel_table::Config { name: "bird".to_owned(), table: TABLE };
+    let routes: Vec<engine::Route> = prefixes
+        .iter()
+        .map(|prefix| engine::Route {
+            prefix: (*prefix).to_owned(),
+            router: "bird".to_owned(),
+            when: "overload".to_owned(),
+            policy: engine::Policy::Absorb,
+            max_hold: Duration::from_secs(3600),
+        })
+        .collect();
+    oopsd::router::kernel_table::bird_fragment(&config, &routes)
+}
+
+/// What an operator of an anycast host has anyway.
+const HOST: &str = "
+router id 192.0.2.1;
+protocol device {}
+protocol kernel { ipv4 { import none; export all; }; }
+protocol kernel { ipv6 { import none; export all; }; }
+protocol static own4 { ipv4; route 192.0.2.0/24 blackhole; }
+protocol static own6 { ipv6; route 2001:db8::/48 blackhole; }
+";
+
+const SESSIONS: &str = "
+protocol bgp up4 {
+  local 10.53.0.1 as OOPSD_AS; neighbor 10.53.0.2 as 64998;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv4 { table oopsd_out4; next hop self; import none; export all; };
+}
+protocol bgp up6 {
+  local fd53::1 as OOPSD_AS; neighbor fd53::2 as 64998;
+  connect delay time 1; connect retry time 1; error wait time 1, 2;
+  ipv6 { table oopsd_out6; next hop self; import none; export all; };
+}
+";
+
+const UPSTREAM: &str = "
+router id 10.53.0.2;
+protocol device {}
+protocol bgp down4 {
+  local 10.53.0.2 as 64998; neighbor 10.53.0.1 as 64999; passive;
+  error wait time 1, 2;
+  ipv4 { import all; export none; };
+}
+protocol bgp down6 {
+  local fd53::2 as 64998; neighbor fd53::1 as 64999; passive;
+  error wait time 1, 2;
+  ipv6 { import all; export none; };
+}
+";
