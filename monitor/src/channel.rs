@@ -5,7 +5,7 @@
 pub mod log;
 mod outbox;
 mod retry;
-mod secret;
+pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 pub mod webhook;

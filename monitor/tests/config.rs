@@ -3,8 +3,10 @@
 use engine::{Action, Condition, Judged, Kind, Policy, Scope, Thresholds};
 use oopsd::config::{Config, Errors};
 use oopsd::{channel, router};
+use proptest::prelude::*;
+use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const EXAMPLE: &str = include_str!("../oopsd.example.toml");
@@ -55,6 +57,123 @@ fn the_example_names_its_channels_and_its_router() {
     assert_eq!((table.name.as_str(), table.table), ("bird", 5353));
 }
 
+/// Each file begins with the errors that it has, as `#! line:column: what`.
+#[test]
+fn every_broken_file_is_refused_as_it_says() {
+    let mut wrong = String::new();
+    for (path, text) in broken() {
+        let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#! ")).collect();
+        let errors = Config::load(&path).map_or_else(|errors| errors.to_string(), |_| String::from("none"));
+        let prefix = format!("{}:", path.display());
+        let found: Vec<&str> = errors.lines().map(|line| line.strip_prefix(&prefix).unwrap_or(line)).collect();
+        if found != expected {
+            let _ = writeln!(wrong, "{}", path.display());
+            for line in found {
+                let _ = writeln!(wrong, "#! {line}");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "these say something else:\n{wrong}");
+}
+
+#[test]
+fn every_key_of_the_example_is_broken_somewhere() {
+    let said: String =
+        broken().iter().map(|(_, text)| text.split("\n[").next().unwrap_or_default().to_owned()).collect();
+    for key in keys().into_iter().filter(|&key| key != "customers") {
+        assert!(said.contains(&format!("`{key}`")), "no broken file says `{key}`");
+    }
+}
+
+#[test]
+fn every_known_key_is_in_the_example() {
+    let table = |name: &str| format!("{name}\nxyz = 1\n");
+    let names = ["[capture]", "[rate]", "[zones]", "[[condition]]", "[metrics]", "[[route]]"];
+    let text: String = names.map(table).concat()
+        + "[[channel]]\ntype = 'log'\nxyz = 1\n[[channel]]\ntype = 'webhook'\nxyz = 1\n"
+        + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n";
+    let errors = Config::parse(Path::new("f"), &text).unwrap_err();
+    let lists: Vec<&str> =
+        errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
+    assert_eq!(lists.len(), 9);
+    for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
+        assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
+    }
+}
+
+#[test]
+fn what_is_doubtful_is_a_warning() {
+    let config = Config::parse(Path::new("f.toml"), "[metrics]\nlisten = '[::]:9553'").unwrap();
+    let what = "`listen`: [::]:9553 is not a loopback address: everybody who reaches it can read it";
+    assert_eq!(config.warnings[0].to_string(), format!("f.toml:2:10: {what}"));
+}
+
+#[test]
+fn a_secret_that_everybody_can_read_is_a_warning() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let secret = folder.path().join("s");
+    write_secret(&secret, SECRET);
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let text = "[[channel]]\ntype = 'webhook'\nurl = 'http://127.0.0.1:8080/'\nsecret-file = 's'";
+    let config = Config::parse(&folder.path().join("f.toml"), text).unwrap();
+    assert!(config.warnings[0].to_string().contains("everybody can read"), "{:?}", config.warnings);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let errors = Config::load(Path::new("tests/broken/not-there.toml")).unwrap_err();
+    assert_eq!(
+        errors.to_string(),
+        "tests/broken/not-there.toml: cannot read it: No such file or directory (os error 2)"
+    );
+}
+
+#[test]
+fn names_of_a_file_follow_those_of_the_configuration() {
+    let folder = folder();
+    fs::write(folder.path().join("zones.txt"), "# all of them\r\nDE\r\n\n be. # Belgium\n").unwrap();
+    let text = "[zones]\nnames = ['nl.']\nfile = 'zones.txt'\ngroups = { low = ['BE', 'nl'] }";
+    let config = Config::parse(&folder.path().join("f.toml"), text).unwrap();
+    let names = &config.plan.names;
+    assert_eq!([names.get(1), names.get(2), names.get(3)], ["nl.", "de.", "be."]);
+    assert_eq!(config.plan.groups[0].slots, [1, 3]);
+}
+
+proptest! {
+    #[test]
+    fn noise_is_no_panic(noise in any::<Vec<u8>>()) {
+        let _ = Config::parse(Path::new("f"), &String::from_utf8_lossy(&noise));
+    }
+
+    #[test]
+    fn a_damaged_example_is_no_panic(
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), 0_usize..8, ".{0,6}"), 1..6),
+    ) {
+        let mut text: Vec<char> = EXAMPLE.chars().collect();
+        for (at, length, with) in damage {
+            let start = at.index(text.len().max(1));
+            let end = (start + length).min(text.len());
+            text.splice(start..end, with.chars());
+        }
+        let _ = Config::parse(Path::new("f"), &text.into_iter().collect::<String>());
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_or_a_value(
+        line in any::<proptest::sample::Index>(),
+        value in proptest::sample::select(vec!["-1", "0", "1e400", "nan", "''", "'9'", "[]", "[[]]", "{}", "true", "1979-05-27", "'\u{1b}'"]),
+    ) {
+        let lines: Vec<&str> = EXAMPLE.lines().collect();
+        let chosen = line.index(lines.len());
+        let changed = lines.iter().enumerate().map(|(index, line)| match line.split_once(" = ") {
+            Some((key, _)) if index == chosen => format!("{} = {value}\n", key.trim_start_matches("# ")),
+            _ => format!("{line}\n"),
+        });
+        let _ = Config::parse(Path::new("f"), &changed.collect::<String>());
+    }
+}
+
 /// The example, whose secret is in a folder of its own.
 fn example() -> Result<Config, Errors> {
     let folder = folder();
@@ -71,4 +190,20 @@ fn write_secret(path: &Path, secret: &str) {
 
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
+}
+
+/// The broken files, by name.
+fn broken() -> Vec<(PathBuf, String)> {
+    let files = fs::read_dir("tests/broken").expect("tests run in the folder of their package");
+    let paths = files.map(|file| file.expect("a file").path());
+    let mut tables: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|ext| ext == "toml")).collect();
+    tables.sort();
+    tables.into_iter().map(|path| (path.clone(), fs::read_to_string(path).expect("a text"))).collect()
+}
+
+/// Every key of the example, those that are commented out too.
+fn keys() -> Vec<&'static str> {
+    let lines = EXAMPLE.lines().map(|line| line.trim_start_matches("# "));
+    let key = |line: &'static str| line.split_once(" = ").map(|(key, _)| key);
+    lines.filter_map(key).filter(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')).collect()
 }

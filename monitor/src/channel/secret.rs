@@ -8,11 +8,11 @@ use std::fmt;
 
 /// A key that signs. Nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Secret(Vec<u8>);
+pub(crate) struct Secret(Vec<u8>);
 
 impl Secret {
     /// The secret of a text like `whsec_...`: the base64 of 24 to 64 bytes; white space around it is left out.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let base64 = text.trim().strip_prefix("whsec_")?.trim_end_matches('=');
         let key = STANDARD_NO_PAD.decode(base64).ok()?;
         (24..=64).contains(&key.len()).then_some(Self(key))

@@ -3,9 +3,8 @@
 use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
 use super::{defaults, word};
+use crate::channel::secret::Secret;
 use crate::channel::{Config, log, webhook};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -46,8 +45,14 @@ fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String)
     let url = table.need(document, "url", "where to POST, such as \"https://siem.example.net/dns\"");
     let url = url.and_then(|url| url.parse(document, "a URL", url_checked));
     let right = "the file that holds the secret (`whsec_` and the base64 of 24 bytes or more)";
-    let secrets = table.need(document, "secret-file", right).map_or_else(Vec::new, |one| one.one_or_list(document));
-    let secret_files: Vec<PathBuf> = secrets.into_iter().filter_map(|value| secret(document, value)).collect();
+    let secret_files = table.need(document, "secret-file", right).map(|value| {
+        let at = value.at.clone();
+        let files = value.one_or_list(document);
+        if files.is_empty() {
+            document.error(&at, format!("`secret-file` names none; write {right}"));
+        }
+        files.into_iter().filter_map(|value| secret(document, value)).collect()
+    });
     let ca_file = table.take("ca-file").and_then(|file| file.text(document, "the name of a file"));
     let ca_file = ca_file.map(|file| authorities(document, &file));
     let queue = table.take("queue").and_then(|queue| queue.whole(document, 1..=defaults::MOST_QUEUE));
@@ -57,7 +62,7 @@ fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String)
     Some(webhook::Config {
         name,
         url: url?.it,
-        secret_files,
+        secret_files: secret_files.unwrap_or_default(),
         ca_file,
         queue,
         timeout: timeout.map_or(defaults::TIMEOUT, |timeout| timeout.it),
@@ -99,18 +104,9 @@ fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> 
             return None;
         }
     };
-    let bytes = text.trim().strip_prefix("whsec_").and_then(|encoded| STANDARD.decode(encoded).ok());
-    match bytes.map(|bytes| bytes.len()) {
-        None => {
-            document.error(&file.at, format!("`secret-file`: {shown} holds no secret; {RIGHT}"));
-            return None;
-        }
-        Some(length) if !(24..=64).contains(&length) => {
-            let what = format!("`secret-file`: the secret in {shown} has {length} bytes; {RIGHT}");
-            document.error(&file.at, what);
-            return None;
-        }
-        Some(_) => {}
+    if Secret::parse(&text).is_none() {
+        document.error(&file.at, format!("`secret-file`: {shown} holds no secret; {RIGHT}"));
+        return None;
     }
     use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(&path).map(|metadata| metadata.permissions().mode());

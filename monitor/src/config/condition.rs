@@ -2,6 +2,7 @@
 
 use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
+use super::units::show_number;
 use super::zones::Zones;
 use super::{defaults, prefixes, word};
 use engine::{Condition, Judged, Kind, Scope, Thresholds};
@@ -191,8 +192,8 @@ impl<'i> Numbers<'i> {
         refuse(document, self.falling.as_ref(), why);
         let ratios = (("rising-ratio", self.rising_ratio), ("falling-ratio", self.falling_ratio));
         let thresholds = thresholds(document, kind, ratios.0, ratios.1);
-        let at_least = match self.at_least {
-            Some(value) => value.whole(document, 1..=1_000_000_000)?.it,
+        let at_least = match self.at_least.map(|value| value.whole(document, 1..=1_000_000_000)) {
+            Some(read) => read?.it,
             None => defaults::AT_LEAST_RESPONSES,
         };
         Some((Kind::ExtendedError { codes: codes?, judged: Judged::Share { at_least } }, thresholds?))
@@ -223,14 +224,13 @@ fn thresholds<'i>(
         document.error(&kind.at, format!("[[condition]] has no `{rising_key}`; write {right}"));
         return None;
     };
-    let falling = falling.map(|value| value.number(document, right));
-    let rising = rising.number(document, right)?;
+    let read = |document: &mut Document<'i>, value: Value<'i>| {
+        if ratio { value.share(document) } else { value.number(document, right) }
+    };
+    let falling = falling.map(|value| read(document, value));
+    let rising = read(document, rising)?;
     if rising.it <= 0.0 {
         document.error(&rising.at, format!("`{rising_key}`: 0 is always crossed; write {right}"));
-        return None;
-    }
-    if ratio && rising.it > 1.0 {
-        document.error(&rising.at, format!("`{rising_key}`: {} is more than all; write a share up to 1", rising.it));
         return None;
     }
     let falling = match falling {
@@ -241,9 +241,9 @@ fn thresholds<'i>(
     if thresholds.is_none() {
         let what = format!(
             "`{falling_key}`: {} is not under `{rising_key}`, {}; write less, such as {}",
-            falling.it,
-            rising.it,
-            rising.it * defaults::FALLING
+            show_number(falling.it),
+            show_number(rising.it),
+            show_number(rising.it * defaults::FALLING)
         );
         document.error(&falling.at, what);
     }

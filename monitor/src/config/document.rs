@@ -119,7 +119,8 @@ impl<'i> Table<'i> {
 
     /// The table under `key`, if there is one.
     pub(super) fn table(&mut self, document: &mut Document<'i>, key: &'static str) -> Option<Self> {
-        let name = format!("[{key}]");
+        let above = self.name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        let name = above.map_or_else(|| format!("[{key}]"), |above| format!("[{above}.{key}]"));
         self.take(key)?.table(document, &name)
     }
 
@@ -155,8 +156,9 @@ impl<'i> Table<'i> {
         let name = self.name.clone();
         for (key, _) in self.rest() {
             let suggestion = suggestion(&key.it, known.iter().copied());
-            let known = listed(known.iter().copied());
-            document.error(&key.at, format!("unknown key `{}` in {name}; known are {known}{suggestion}", key.it));
+            let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+            let known = known.join(", ");
+            document.error(&key.at, format!("unknown key `{}` in {name}; known: {known}{suggestion}", key.it));
         }
     }
 }
@@ -230,6 +232,20 @@ impl<'i> Value<'i> {
         self.checked(document, number)
     }
 
+    /// A share, 0 to 1.
+    pub(super) fn share(self, document: &mut Document<'i>) -> Option<At<f64>> {
+        const RIGHT: &str = "a share from 0 to 1, such as 0.05";
+        let share = match &self.value {
+            DeValue::Float(float) => float.as_str().parse().unwrap_or(f64::NAN),
+            DeValue::Integer(integer) => integer.as_str().parse().unwrap_or(f64::NAN),
+            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
+                return self.mistyped(document, RIGHT);
+            }
+        };
+        let sound = (0.0..=1.0).contains(&share);
+        self.checked(document, sound.then_some(share).ok_or_else(|| format!("{share} is no share; write {RIGHT}")))
+    }
+
     /// A duration within limits.
     pub(super) fn duration(
         self,
@@ -239,7 +255,7 @@ impl<'i> Value<'i> {
         let (least, most) = (units::show_duration(*limits.start()), units::show_duration(*limits.end()));
         let right = format!("a duration from \"{least}\" to \"{most}\"");
         if let DeValue::Integer(integer) = &self.value {
-            let unitless = format!("{integer} has no unit; write {right}, such as \"{integer}s\"");
+            let unitless = format!("{integer} has no unit; write {right}");
             return self.checked(document, Err(unitless));
         }
         self.parse(document, &right, |text| {

@@ -50,9 +50,9 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>) -> Tim
         }
         times.slope_window = window.it;
     }
-    if let Some(share) = table.take("lost-share").and_then(|share| share.number(document, "a share, such as 0.01")) {
-        if share.it <= 0.0 || share.it > 1.0 {
-            document.error(&share.at, format!("`lost-share`: {} is no share; write over 0 and up to 1", share.it));
+    if let Some(share) = table.take("lost-share").and_then(|share| share.share(document)) {
+        if share.it <= 0.0 {
+            document.error(&share.at, "`lost-share`: with 0 the node is always blind; write more, such as 0.01");
         }
         times.lost_share = share.it;
     }

@@ -26,7 +26,7 @@ pub(super) fn read_router<'i>(
     }
     let kind = table.need(document, "type", "\"kernel-table\"")?.word(document, &TYPES)?;
     if kind.it != "kernel-table" {
-        document.error(&kind.at, format!("`{}` is not in this version; write \"kernel-table\"", kind.it));
+        document.error(&kind.at, format!("`type`: `{}` is not in this version; write \"kernel-table\"", kind.it));
         return None;
     }
     let number = table.need(document, "table", "the number of an unused kernel table, such as 5353");

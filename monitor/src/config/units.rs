@@ -86,9 +86,11 @@ pub fn size(text: &str) -> Result<u64, String> {
 #[must_use]
 pub fn show_number(value: f64) -> String {
     let (unit, scale) = SCALES.iter().rev().find(|(_, scale)| value >= *scale).unwrap_or(&("", 1.0));
-    let scaled = value / scale;
+    // Twelve digits: 0.7 times something is not to be shown with what binary makes of it.
+    let rounded = |value: f64| format!("{value:.11e}").parse().unwrap_or(value);
+    let scaled: f64 = rounded(value / scale);
     // A number that would need many digits is better read unscaled.
-    if (scaled * 1000.0).fract() == 0.0 { format!("{scaled}{unit}") } else { format!("{value}") }
+    if (scaled * 1000.0).fract() == 0.0 { format!("{scaled}{unit}") } else { format!("{}", rounded(value)) }
 }
 
 /// The duration, as the configuration writes it.
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn what_is_shown_reads_as_it_is_written() {
         assert_eq!(show_number(100_000.0), "100k");
-        assert_eq!(show_number(0.01), "0.01");
+        assert_eq!(show_number(0.7 * 0.1), "0.07");
         assert_eq!(show_duration(Duration::from_secs(300)), "5m");
         assert_eq!(show_duration(Duration::from_secs(90)), "90s");
         assert_eq!(show_size(16 << 20), "16MiB");
