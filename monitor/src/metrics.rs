@@ -84,8 +84,53 @@ impl Snapshot {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use engine::{Action, State};
+    use engine::{Action, Engine, Moved, MovedCodes, Plan, Sample, Sight, State, Time};
     use std::time::Duration;
+
+    #[test]
+    fn few_zones_are_all_exported() {
+        let text = render(&taken(3));
+        assert!(text.contains("oopsd_queries_total{zone=\"z1.\"} 0\n"), "{text}");
+        assert!(text.contains("oopsd_queries_total{zone=\"z2.\"} 5\n"), "{text}");
+        assert!(text.contains("oopsd_responses_total{zone=\"z2.\",rcode=\"NXDOMAIN\"} 0\n"), "{text}");
+    }
+
+    #[test]
+    fn of_many_zones_those_that_moved_are_exported_without_zeros() {
+        let text = render(&taken(ALL_ZONES + 1));
+        let zones: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("oopsd_") && line.contains("zone=")).collect();
+        assert_eq!(
+            zones,
+            [r#"oopsd_queries_total{zone="z2."} 5"#, r#"oopsd_ede_responses_total{zone="z2.",info_code="22"} 4"#]
+        );
+        assert!(text.contains("oopsd_prefix_queries_total{prefix=\"192.0.2.0/24\"} 0\n"), "prefixes are few");
+    }
+
+    /// What an engine with so many zones shows after five queries for the second one.
+    fn taken(zones: u32) -> Snapshot {
+        let names = Names::new((1..=zones).map(|zone| format!("z{zone}.")), ["192.0.2.0/24"]);
+        let mut engine = Engine::new(Plan {
+            names: Arc::new(names),
+            groups: Vec::new(),
+            tick: Duration::from_millis(100),
+            window: Duration::from_secs(1),
+            slope_window: Duration::from_secs(5),
+            lost_share: 0.01,
+            conditions: Vec::new(),
+            routes: Vec::new(),
+        });
+        engine.step(&Sample {
+            at: Time(0),
+            wall: Wall(0),
+            generation: 1,
+            node: [0; NODE],
+            moved: vec![Moved { slot: 2, totals: [5, 0, 0, 0, 0, 0, 0] }],
+            codes: vec![MovedCodes { slot: 2, column: 22, total: 4 }],
+            sight: Sight::default(),
+        });
+        Snapshot::take(engine.view(), Daemon::default())
+    }
 
     /// Zones nl. and one with a quote in it, a prefix, one of everything else.
     pub(crate) fn snapshot() -> Snapshot {

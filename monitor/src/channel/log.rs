@@ -126,8 +126,9 @@ fn write(file: &mut impl Write, line: &str, torn: &mut bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Opens a file without ever blocking: a pipe that nobody reads is an error.
 fn append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Whether `file` is what `path` names now.
@@ -162,6 +163,14 @@ mod tests {
     fn a_file_that_cannot_be_opened_is_an_error_that_names_it() {
         let error = Target::open(&config(Path::new("/nonexistent/signals.jsonl"))).unwrap_err();
         assert_eq!(error.to_string(), "channel log: cannot append to /nonexistent/signals.jsonl");
+    }
+
+    #[test]
+    fn a_pipe_that_nobody_reads_is_an_error_and_not_a_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        assert!(Target::open(&config(&path)).is_err());
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub fn render(snapshot: &Snapshot) -> String {
 struct Kind {
     label: &'static str,
     is_one: fn(&Names, u32) -> bool,
+    /// Whether totals of zero are exported, by how many names there are.
+    zeros: fn(&Names) -> bool,
     queries: (&'static str, &'static str),
     responses: (&'static str, &'static str),
     with_ede: (&'static str, &'static str),
@@ -45,6 +47,7 @@ struct Kind {
 const ZONES: Kind = Kind {
     label: "zone",
     is_one: |names, slot| !names.is_prefix(slot),
+    zeros: |names| names.zones() <= ALL_ZONES,
     queries: ("oopsd_queries_total", "Queries received."),
     responses: ("oopsd_responses_total", "Responses sent."),
     with_ede: ("oopsd_responses_with_ede_total", "Responses sent that carry an Extended DNS Error."),
@@ -56,6 +59,7 @@ const ZONES: Kind = Kind {
 const PREFIXES: Kind = Kind {
     label: "prefix",
     is_one: Names::is_prefix,
+    zeros: |_| true,
     queries: ("oopsd_prefix_queries_total", "Queries received by a service prefix."),
     responses: ("oopsd_prefix_responses_total", "Responses sent by a service prefix."),
     with_ede: (
@@ -83,7 +87,7 @@ const RCODES: [(Field, &str); 5] = [
 
 fn slots(text: &mut Text, snapshot: &Snapshot, kind: &Kind) {
     let names = &*snapshot.names;
-    let zeros = names.zones() <= ALL_ZONES;
+    let zeros = (kind.zeros)(names);
     let slots = || snapshot.slots.iter().filter(|slot| (kind.is_one)(names, slot.slot));
     if slots().next().is_none() {
         return;

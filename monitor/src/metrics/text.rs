@@ -73,7 +73,7 @@ impl Family<'_> {
 
 /// Appends a label's value: backslash, quote and newline are escaped.
 fn escape(text: &mut String, value: &str) {
-    if !value.contains(['\\', '"', '\n']) {
+    if !value.bytes().any(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
         text.push_str(value);
         return;
     }
