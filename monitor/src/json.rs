@@ -1,5 +1,9 @@
 //! The JSON that people parse: signals, intervals, the summary. The keys are stable, and so is their order.
 
+mod report;
+
+pub use report::{interval, summary};
+
 use engine::signal::Named;
 use engine::{Arguments, Signal, Wall};
 use jiff::Timestamp;
@@ -18,7 +22,7 @@ pub fn signal(signal: &Signal) -> impl Serialize + '_ {
         kind: signal.kind,
         state: signal.state.as_str(),
         scope: ScopeObject(&signal.scope),
-        value: signal.value,
+        value: rounded(signal.value),
         threshold: signal.threshold,
         window_seconds: signal.window.as_secs_f64(),
         arguments: ArgumentsObject(&signal.arguments),
@@ -30,6 +34,11 @@ pub fn signal(signal: &Signal) -> impl Serialize + '_ {
 pub fn at(wall: Wall) -> String {
     let time = Timestamp::from_nanosecond(i128::from(wall.0)).expect("64 bits of nanoseconds are years 1677 to 2262");
     format!("{time:.3}")
+}
+
+/// A figure without the digits that only say that a tick is never exactly on time, and without a minus before a zero.
+fn rounded(value: f64) -> f64 {
+    (value * 1e6).round() / 1e6 + 0.0
 }
 
 /// An info-code as a key or a label; all those above 62 are `other`.

@@ -2,9 +2,14 @@
 
 pub mod capture;
 pub mod channel;
+pub mod cli;
+pub mod command;
 pub mod config;
 pub mod http;
+pub mod interval;
 pub mod json;
 pub mod metrics;
 pub mod name;
+pub mod print;
 pub mod router;
+pub mod summary;

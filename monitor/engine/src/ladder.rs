@@ -2,6 +2,7 @@
 
 use crate::Time;
 use crate::machine::Known;
+use core::fmt;
 use core::time::Duration;
 
 /// A prefix, the condition it follows, and what to do while that is met.
@@ -35,6 +36,15 @@ pub enum Action {
     Plain,
     /// With the AS path longer by this many, 1 to 3.
     Prepend(u8),
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => to.write_str("plain"),
+            Self::Prepend(times) => write!(to, "prepend {times}"),
+        }
+    }
 }
 
 /// How a prefix should be announced now. Level-triggered: only the newest for a prefix matters.

@@ -1,6 +1,7 @@
 //! A condition changed state.
 
 use crate::{Time, Wall};
+use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
@@ -42,6 +43,17 @@ pub enum Named {
     Zone(String),
     /// A group of zones.
     Group(String),
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node => to.write_str("node"),
+            Self::Prefix(name) => write!(to, "prefix {name}"),
+            Self::Zone(name) => write!(to, "zone {name}"),
+            Self::Group(name) => write!(to, "group {name}"),
+        }
+    }
 }
 
 /// What the draft asks for beside the value.

@@ -1,0 +1,125 @@
+//! The command line: what can be typed, and what it means. What each command does is in `command`.
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where the configuration is when nothing else is said.
+pub const CONFIGURATION: &str = "/etc/oopsd/oopsd.toml";
+
+/// Counts DNS queries, responses and extended errors beside an anycast name server; signals when they cross a threshold.
+#[derive(Debug, Parser)]
+#[command(name = "oopsd", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Say more on standard error: -v for deviations, -vv for every sample.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+}
+
+/// What oopsd can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Counts, judges and signals until told to stop (SIGTERM); SIGHUP reloads the configuration.
+    ///
+    /// With -i and no -c it observes: it counts by the two rightmost labels, for at most 1,000 names, prints what it sees
+    /// each second, and touches nothing.
+    Run(Run),
+    /// Judges capture files exactly as `run` would have, in packet time. Touches nothing.
+    Replay(Replay),
+    /// Reads the configuration and prints what is in effect for each condition and route.
+    ///
+    /// Exits 1 with file:line:col and what would be right if there is anything wrong with it.
+    Check(Check),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The configuration file [default: /etc/oopsd/oopsd.toml, unless -i is given].
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// An interface to count on, in place of those in the configuration; may be repeated.
+    #[arg(short, long = "interface", value_name = "IFACE")]
+    pub interfaces: Vec<String>,
+    /// How to capture.
+    #[arg(long, value_enum, default_value_t = Capture::Auto)]
+    pub capture: Capture,
+    /// Say what would be announced, and announce nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print a row this often [default with neither -c nor --json: 1s].
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// Print rows and the closing summary as JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, clap::Args)]
+pub struct Replay {
+    /// The configuration file; without one there is nothing to judge, and only totals and rates are printed.
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Count this zone, in place of those in the configuration; may be repeated.
+    #[arg(long = "zone", value_name = "NAME")]
+    pub zones: Vec<String>,
+    /// Print a row for each interval of packet time; the summary's distribution is over these, or over seconds.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub interval: Option<Duration>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Capture files (pcap or pcapng), in order; - is standard input.
+    #[arg(value_name = "PCAP", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
+    pub config: PathBuf,
+}
+
+/// How to capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Capture {
+    /// The best that works here.
+    Auto,
+    /// The kernel, by XDP.
+    Xdp,
+    /// The kernel, by TC.
+    Tc,
+    /// A packet socket (libpcap).
+    Socket,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let value = crate::config::units::duration(text)?;
+    if value < Duration::from_millis(10) {
+        return Err("at least 10ms".to_owned());
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_interval_is_at_least_ten_milliseconds() {
+        assert!(Cli::try_parse_from(["oopsd", "replay", "--interval", "9ms", "x.pcap"]).is_err());
+        assert!(Cli::try_parse_from(["oopsd", "replay", "--interval", "10ms", "x.pcap"]).is_ok());
+    }
+}

@@ -1,0 +1,5 @@
+//! One file for each subcommand.
+
+mod replay;
+
+pub use replay::replay;
