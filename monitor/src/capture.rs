@@ -7,6 +7,7 @@ pub mod file;
 mod frames;
 mod learner;
 mod link;
+pub mod socket;
 pub mod tally;
 
 /// What a capture says of one interface or file.

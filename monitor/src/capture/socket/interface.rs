@@ -1,0 +1,76 @@
+//! What the kernel says of an interface, asked by its name.
+
+use super::Error;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// An interface as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Interface {
+    /// Its number: another one has the same name later, if it is deleted and made again.
+    pub(super) index: u32,
+    /// It is up.
+    pub(super) up: bool,
+    /// What it sends, it receives.
+    pub(super) loopback: bool,
+}
+
+/// Looks an interface up; `None` if there is none of this name.
+pub(super) fn look(name: &str) -> Option<Interface> {
+    let c_name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string for the length of the call.
+    let index = unsafe { libc::if_nametoindex(c_name.as_ptr()) };
+    if index == 0 {
+        return None;
+    }
+    let socket = socket(libc::AF_INET, libc::SOCK_DGRAM).ok()?;
+    // SAFETY: ifreq is plain memory, for which zeros are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c_name.as_bytes()) {
+        *to = from.cast_signed();
+    }
+    // SAFETY: SIOCGIFFLAGS reads ifr_name and writes ifru_flags of the request, which outlives the call.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) } == -1 {
+        return None;
+    }
+    // SAFETY: the call has written this member of the union.
+    let flags = i32::from(unsafe { request.ifr_ifru.ifru_flags });
+    Some(Interface { index, up: flags & libc::IFF_UP != 0, loopback: flags & libc::IFF_LOOPBACK != 0 })
+}
+
+/// Whether this process may open packet sockets.
+///
+/// # Errors
+/// [`Error::Permission`] if not. All else that may be wrong is left to be found out where it has a name.
+pub(super) fn permitted() -> Result<(), Error> {
+    match socket(libc::AF_PACKET, libc::SOCK_RAW) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::Permission),
+        _ => Ok(()),
+    }
+}
+
+fn socket(family: i32, kind: i32) -> io::Result<OwnedFd> {
+    // SAFETY: socket takes no pointers.
+    match unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the kernel has just given this descriptor, and nobody else has it.
+        fd => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_interface_is_known_as_such() {
+        assert!(look("lo").unwrap().loopback);
+    }
+
+    #[test]
+    fn there_is_no_interface_without_a_name() {
+        assert_eq!(look("nosuch0"), None);
+        assert_eq!(look(""), None);
+    }
+}

@@ -1,0 +1,219 @@
+//! One thread's work: reading an interface in batches, noticing that it went away, and opening it again.
+
+use super::Error;
+use super::handle::{Handle, Orders, said};
+use super::interface::{Interface, look};
+use super::stop::{Stop, poll};
+use crate::capture::collector::Desk;
+use crate::capture::tally::count_frame;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How many frames are counted under one lock.
+const BATCH: usize = 1024;
+
+/// How often an interface is looked up, and one that is away is tried again.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How old the numbers of frames and losses may get while frames come.
+const STALE: Duration = Duration::from_millis(50);
+
+/// What one thread says of its interface.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    frames: AtomicU64,
+    dropped: AtomicU64,
+    blind: Mutex<Option<String>>,
+}
+
+impl Seen {
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn blind(&self) -> Option<String> {
+        self.blind.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, blind: Option<String>) {
+        *self.blind.lock().unwrap_or_else(PoisonError::into_inner) = blind;
+    }
+}
+
+/// A thread's work, before and while it runs.
+pub(super) struct Watch {
+    orders: Orders,
+    desk: Arc<Mutex<Desk>>,
+    stop: Arc<Stop>,
+    seen: Arc<Seen>,
+    open: Option<Open>,
+}
+
+struct Open {
+    interface: Interface,
+    handles: Vec<Handle>,
+}
+
+/// Why a thread no longer reads.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+impl Watch {
+    /// Opens the interface for the first time.
+    pub(super) fn new(orders: Orders, desk: Arc<Mutex<Desk>>, stop: Arc<Stop>) -> Result<Self, Error> {
+        let name = &orders.interface;
+        let interface = look(name).ok_or_else(|| Error::NoInterface(name.clone()))?;
+        let seen = Arc::new(Seen::default());
+        let open = if interface.up {
+            let handles =
+                Handle::open(&orders, interface).map_err(|why| Error::Open { interface: name.clone(), why })?;
+            Some(Open { interface, handles })
+        } else {
+            seen.set(Some(String::from(DOWN)));
+            None
+        };
+        Ok(Self { orders, desk, stop, seen, open })
+    }
+
+    pub(super) fn interface(&self) -> &str {
+        &self.orders.interface
+    }
+
+    pub(super) fn seen(&self) -> Arc<Seen> {
+        Arc::clone(&self.seen)
+    }
+
+    /// Counts until told to stop.
+    pub(super) fn run(mut self) {
+        loop {
+            let end = match self.open.take() {
+                Some(open) => self.read(open),
+                None => self.try_again(),
+            };
+            match end {
+                End::Stopped => return,
+                End::Lost(why) => self.blind(why),
+            }
+        }
+    }
+
+    fn blind(&self, why: String) {
+        if self.seen.blind().as_ref() != Some(&why) {
+            tracing::warn!(interface = self.orders.interface, why, "capture is blind");
+            self.seen.set(Some(why));
+        }
+    }
+
+    fn try_again(&mut self) -> End {
+        if poll([self.stop.fd()], milliseconds(LOOK)) != [0] {
+            return End::Stopped;
+        }
+        let interface = match present(&self.orders.interface) {
+            Ok(interface) => interface,
+            Err(why) => return End::Lost(why),
+        };
+        match Handle::open(&self.orders, interface) {
+            Err(why) => End::Lost(why),
+            Ok(handles) => {
+                tracing::info!(interface = self.orders.interface, "capture sees again");
+                self.seen.set(None);
+                self.read(Open { interface, handles })
+            }
+        }
+    }
+
+    fn read(&self, mut open: Open) -> End {
+        let end = self.batches(&mut open);
+        self.publish(&mut open.handles);
+        end
+    }
+
+    fn batches(&self, open: &mut Open) -> End {
+        let fd = |index: usize| open.handles.get(index).map_or(-1, Handle::fd);
+        let fds = [self.stop.fd(), fd(0), fd(1)];
+        let (mut looked, mut published, mut stale) = (Instant::now(), Instant::now(), false);
+        loop {
+            let [stop, first, second] = poll(fds, milliseconds(if stale { STALE } else { LOOK }));
+            if stop != 0 {
+                return End::Stopped;
+            }
+            let failed = (first | second) & !libc::POLLIN != 0;
+            if failed || looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                match present(&self.orders.interface) {
+                    Ok(interface) if interface.index != open.interface.index => {
+                        return End::Lost(String::from("the interface was made anew"));
+                    }
+                    Ok(_) if failed => return End::Lost(String::from("the packet socket failed")),
+                    Ok(_) => {}
+                    Err(why) => return End::Lost(why),
+                }
+            }
+            for (handle, ready) in open.handles.iter_mut().zip([first, second]) {
+                if ready & libc::POLLIN != 0 {
+                    stale = true;
+                    if let Err(error) = self.batch(handle) {
+                        return End::Lost(said(&self.orders.interface, &error));
+                    }
+                }
+            }
+            if stale && published.elapsed() >= STALE {
+                (published, stale) = (Instant::now(), false);
+                self.publish(&mut open.handles);
+            }
+        }
+    }
+
+    fn batch(&self, handle: &mut Handle) -> Result<(), pcap::Error> {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let Desk { attribution, tally } = &mut *desk;
+        for _ in 0..BATCH {
+            match handle.capture.next_packet() {
+                Ok(packet) => {
+                    count_frame(attribution, self.orders.ports, handle.link, packet.data, handle.known, tally);
+                }
+                Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&self, handles: &mut [Handle]) {
+        for [frames, dropped] in handles.iter_mut().map(Handle::grown) {
+            // One thread writes them, and they wrap.
+            self.seen.frames.fetch_add(frames, Ordering::Relaxed);
+            self.seen.dropped.fetch_add(dropped, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.blind(String::from("the capturing thread has failed"));
+        }
+    }
+}
+
+const DOWN: &str = "the interface is down";
+
+/// The interface if it is there and up, else why it is not.
+fn present(name: &str) -> Result<Interface, String> {
+    match look(name) {
+        None => Err(String::from("the interface is gone")),
+        Some(interface) if !interface.up => Err(String::from(DOWN)),
+        Some(interface) => Ok(interface),
+    }
+}
+
+fn milliseconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
