@@ -19,6 +19,8 @@ mod blind;
 mod clock;
 mod errors;
 mod measure;
+#[cfg(test)]
+mod properties;
 mod replan;
 #[cfg(test)]
 mod scenario;
