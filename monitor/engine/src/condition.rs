@@ -1,6 +1,8 @@
 //! A predicate with memory: over rising for a while, met; under falling for a while, cleared.
 
 use crate::Scope;
+use crate::errors::Errors;
+use crate::machine::Limits;
 use core::time::Duration;
 
 /// The draft's condition, as configured.
@@ -18,6 +20,21 @@ pub struct Condition {
     pub hold_rising: Duration,
     /// How long it stays under falling before the condition is cleared.
     pub hold_falling: Duration,
+}
+
+impl Condition {
+    pub(crate) const fn limits(&self) -> Limits {
+        let Self { thresholds, hold_rising, hold_falling, .. } = *self;
+        Limits { thresholds, hold_rising, hold_falling }
+    }
+
+    /// What it keeps of extended errors from tick `since` on, if it judges them.
+    pub(crate) const fn errors(&self, since: u64) -> Option<Errors> {
+        match self.kind {
+            Kind::ExtendedError { codes, .. } => Some(Errors::new(codes, since)),
+            Kind::QueryRate | Kind::QueryRateIncrease { .. } => None,
+        }
+    }
 }
 
 /// What a condition measures (draft-grubto-dnsop-dns-out-of-protocol-signalling).

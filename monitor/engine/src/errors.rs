@@ -79,10 +79,7 @@ impl Errors {
                 add(zones.entry(slot).or_default(), count);
             }
         }
-        let mut zones: Vec<(u32, u64)> = zones.into_iter().collect();
-        keep(&mut zones, NAMED);
-        let zones = zones.into_iter().map(|(slot, count)| (names.get(slot).to_owned(), count)).collect();
-        Arguments { codes, zones, reasons: Vec::new() }
+        Arguments { codes, zones: named(zones.into_iter().collect(), names), reasons: Vec::new() }
     }
 }
 
@@ -105,8 +102,14 @@ impl Recent {
     }
 }
 
+/// The most frequent zones, by name, for a signal.
+pub(crate) fn named(mut zones: Vec<(u32, u64)>, names: &Names) -> Vec<(String, u64)> {
+    keep(&mut zones, NAMED);
+    zones.into_iter().map(|(slot, count)| (names.get(slot).to_owned(), count)).collect()
+}
+
 /// Keeps the most frequent zones, most first, and the lower slot first among equals.
-pub(crate) fn keep(zones: &mut Vec<(u32, u64)>, most: usize) {
+fn keep(zones: &mut Vec<(u32, u64)>, most: usize) {
     zones.sort_unstable_by_key(|&(slot, count)| (Reverse(count), slot));
     zones.truncate(most);
 }

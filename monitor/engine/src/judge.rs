@@ -4,12 +4,12 @@ use crate::blind::Blindness;
 use crate::clock::{Clock, Passage};
 use crate::errors::{Errors, Occurred};
 use crate::ladder::Climb;
-use crate::machine::{Known, Limits, Machine, Rule};
+use crate::machine::{Known, Machine, Rule};
 use crate::measure::{self, Track, Windows, compared};
 use crate::total::Totals;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
-use crate::{Arguments, Condition, Intent, Kind, Named, Plan, Sample, Scope, Sight, Signal, State, Time, View, Wall};
+use crate::{Arguments, Condition, Intent, Named, Plan, Sample, Sight, Signal, State, Time, View, Wall};
 use core::time::Duration;
 
 /// Judges samples by a plan.
@@ -75,7 +75,7 @@ impl Engine {
 
     /// Takes one sample in.
     ///
-    /// One that is not later than the last is counted but not judged. Slots that the plan does not have are left out.
+    /// One that is not later than the last is counted but not judged, and one that is earlier begins windows again. Slots that the plan does not have are left out.
     pub fn step(&mut self, sample: &Sample) -> Step {
         let (window, tick) = (self.plan.window, self.plan.tick);
         let fresh = self.totals.begin(sample.generation);
@@ -214,15 +214,18 @@ impl Engine {
             if !rule.signal {
                 continue;
             }
-            let errors = watched.errors.as_ref().zip(windows.rate);
-            let arguments = errors.map(|(errors, base)| errors.arguments(base, &self.plan.names)).unwrap_or_default();
+            let arguments = match (&watched.errors, windows.rate) {
+                (_, None) => Arguments::default(),
+                (Some(errors), Some(base)) => errors.arguments(base, &self.plan.names),
+                (None, Some(base)) => self.watch.busiest(&self.plan, &condition.scope, &self.tracks, base),
+            };
             self.seq = self.seq.saturating_add(1);
             signals.push(Signal {
                 seq: self.seq,
                 at: sample.at,
                 wall: sample.wall,
                 arguments,
-                ..signal(condition, &self.plan, watched.named.clone(), rule.to.into(), value)
+                ..Signal::new(condition, &self.plan, watched.named.clone(), rule.to.into(), value)
             });
         }
     }
@@ -230,8 +233,7 @@ impl Engine {
     fn judge_routes(&mut self, at: Time, intents: &mut Vec<Intent>) {
         let announce = core::mem::take(&mut self.announce);
         for (route, climb) in self.plan.routes.iter().zip(&mut self.climbs) {
-            let mut conditions = self.plan.conditions.iter().zip(&self.watched);
-            let Some((_, watched)) = conditions.find(|(condition, _)| condition.name == route.when) else { continue };
+            let Some(watched) = climb.condition.and_then(|index| self.watched.get(index)) else { continue };
             let changed = climb.follow(route, watched.machine.known(), at, &watched.why);
             if changed || announce {
                 intents.extend(climb.intent(route));
@@ -246,61 +248,12 @@ const BLIND: &str = "blind";
 /// The node is the first of the watched scopes.
 const NODE_TRACK: usize = 0;
 
-/// A signal that is yet to be numbered and dated.
-pub(crate) fn signal(condition: &Condition, plan: &Plan, scope: Named, state: State, value: f64) -> Signal {
-    Signal {
-        seq: 0,
-        at: Time::default(),
-        wall: Wall::default(),
-        condition: condition.name.clone(),
-        kind: condition.kind.as_str(),
-        state,
-        scope,
-        value,
-        threshold: match state {
-            State::Cleared => condition.thresholds.falling(),
-            State::Met => condition.thresholds.rising(),
-        },
-        window: measure::window(&condition.kind, plan),
-        arguments: Arguments::default(),
-    }
-}
-
 fn why(condition: &Condition, rule: &Rule, value: f64) -> String {
     let (name, kind) = (&condition.name, &condition.kind);
     match rule.to {
         Known::Met => format!("{name} met: {}", compared(kind, value, ">=", condition.thresholds.rising())),
         Known::Cleared | Known::Unknown => {
             format!("{name} cleared: {}", compared(kind, value, "<", condition.thresholds.falling()))
-        }
-    }
-}
-
-impl Condition {
-    const fn limits(&self) -> Limits {
-        let Self { thresholds, hold_rising, hold_falling, .. } = *self;
-        Limits { thresholds, hold_rising, hold_falling }
-    }
-
-    /// What it keeps of extended errors from tick `since` on, if it judges them.
-    pub(crate) const fn errors(&self, since: u64) -> Option<Errors> {
-        match self.kind {
-            Kind::ExtendedError { codes, .. } => Some(Errors::new(codes, since)),
-            Kind::QueryRate | Kind::QueryRateIncrease { .. } => None,
-        }
-    }
-}
-
-impl Plan {
-    /// A scope by name.
-    pub(crate) fn named(&self, scope: &Scope) -> Named {
-        match *scope {
-            Scope::Node => Named::Node,
-            Scope::Prefix(slot) => Named::Prefix(self.names.get(slot).to_owned()),
-            Scope::Zone(slot) => Named::Zone(self.names.get(slot).to_owned()),
-            Scope::Group(index) => {
-                Named::Group(self.groups.get(index).map_or_else(String::new, |group| group.name.clone()))
-            }
         }
     }
 }

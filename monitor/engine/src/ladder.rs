@@ -63,6 +63,8 @@ pub struct Intent {
 /// Where a route is on its ladder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Climb {
+    /// The condition it follows, as an index.
+    pub(crate) condition: Option<usize>,
     began: Option<Time>,
     action: Option<Action>,
     because: String,

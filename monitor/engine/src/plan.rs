@@ -1,6 +1,6 @@
 //! What the engine judges: the configuration as meant, free of files and text.
 
-use crate::{Condition, Names, Route};
+use crate::{Condition, Named, Names, Route};
 use core::time::Duration;
 use std::sync::Arc;
 
@@ -45,4 +45,18 @@ pub enum Scope {
     Zone(u32),
     /// The group with this index in [`Plan::groups`].
     Group(usize),
+}
+
+impl Plan {
+    /// A scope by name.
+    pub(crate) fn named(&self, scope: &Scope) -> Named {
+        match *scope {
+            Scope::Node => Named::Node,
+            Scope::Prefix(slot) => Named::Prefix(self.names.get(slot).to_owned()),
+            Scope::Zone(slot) => Named::Zone(self.names.get(slot).to_owned()),
+            Scope::Group(index) => {
+                Named::Group(self.groups.get(index).map_or_else(String::new, |group| group.name.clone()))
+            }
+        }
+    }
 }

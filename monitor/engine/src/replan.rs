@@ -2,7 +2,7 @@
 
 use crate::blind::Blindness;
 use crate::clock::Clock;
-use crate::judge::{Engine, Watched, signal};
+use crate::judge::{Engine, Watched};
 use crate::ladder::Climb;
 use crate::machine::{Known, Machine};
 use crate::measure::Track;
@@ -10,6 +10,7 @@ use crate::total::Totals;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
 use crate::{Condition, Plan, Route, Scope, Sight, Signal, State};
+use std::collections::BTreeMap;
 
 impl Engine {
     pub(crate) fn empty(plan: Plan) -> Self {
@@ -57,7 +58,7 @@ impl Engine {
         let watch = Watch::new(&plan);
         let since = self.clock.last();
         self.tracks = watch.scopes().iter().map(|scope| self.track(&plan, scope, same, since)).collect();
-        let kept: Vec<Option<usize>> = plan.conditions.iter().map(|condition| self.same(&plan, condition)).collect();
+        let kept = self.kept(&plan);
         let gone = self.gone(&kept);
         self.gone.extend(gone);
         let watched: Vec<Watched> = (plan.conditions.iter().zip(&kept))
@@ -89,13 +90,17 @@ impl Engine {
         }
     }
 
-    /// The present condition that a new one goes on from.
-    fn same(&self, plan: &Plan, new: &Condition) -> Option<usize> {
-        let named = plan.named(&new.scope);
-        self.plan.conditions.iter().zip(&self.watched).position(|(old, watched)| {
+    /// For each new condition the present one that it goes on from.
+    fn kept(&self, plan: &Plan) -> Vec<Option<usize>> {
+        let present = self.plan.conditions.iter().zip(&self.watched).enumerate();
+        let present: BTreeMap<&str, _> = present.map(|(index, old)| (old.0.name.as_str(), (index, old))).collect();
+        let kept = plan.conditions.iter().map(|new| {
+            let &(index, (old, watched)) = present.get(new.name.as_str())?;
             let scope = old.scope.clone();
-            watched.named == named && Condition { scope, ..new.clone() } == *old
-        })
+            let same = watched.named == plan.named(&new.scope) && Condition { scope, ..new.clone() } == *old;
+            same.then_some(index)
+        });
+        kept.collect()
     }
 
     /// The signals of met conditions that do not go on.
@@ -105,7 +110,7 @@ impl Engine {
         gone.filter(|(_, (_, watched))| watched.machine.known() == Known::Met)
             .map(|(_, (condition, watched))| {
                 let (named, value) = (watched.named.clone(), watched.machine.last());
-                signal(condition, &self.plan, named, State::Cleared, value)
+                Signal::new(condition, &self.plan, named, State::Cleared, value)
             })
             .collect()
     }
@@ -130,10 +135,12 @@ impl Engine {
     }
 
     fn climb(&self, plan: &Plan, route: &Route, kept: &[Option<usize>]) -> Climb {
-        let goes_on =
-            plan.conditions.iter().zip(kept).any(|(condition, old)| condition.name == route.when && old.is_some());
+        let condition = plan.conditions.iter().position(|condition| condition.name == route.when);
+        let goes_on = condition.and_then(|index| kept.get(index)).is_some_and(Option::is_some);
         let old = self.plan.routes.iter().position(|old| old == route).filter(|_| goes_on);
-        old.and_then(|index| self.climbs.get(index)).cloned().unwrap_or_default()
+        let mut climb = old.and_then(|index| self.climbs.get(index)).cloned().unwrap_or_default();
+        climb.condition = condition;
+        climb
     }
 }
 

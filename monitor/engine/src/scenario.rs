@@ -42,6 +42,9 @@ fn every_scope_sees_its_own() {
     assert_eq!(trace.values(), [160.0, 40.0, 20.0, 30.0]);
     assert_eq!(trace.signals.len(), 4);
     assert_eq!(trace.signals[3].scope, Named::Group("g".into()));
+    assert_eq!(trace.signals[3].arguments.zones, [("b.".to_owned(), 20), ("a.".to_owned(), 10)]);
+    assert_eq!(trace.signals[0].arguments.zones[0], ("other".to_owned(), 100));
+    assert_eq!(trace.signals[2].arguments, Arguments::default());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A condition changed state.
 
-use crate::{Time, Wall};
+use crate::{Condition, Plan, Time, Wall, measure};
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -32,6 +32,28 @@ pub struct Signal {
     pub arguments: Arguments,
 }
 
+impl Signal {
+    /// One that is yet to be numbered and dated.
+    pub(crate) fn new(condition: &Condition, plan: &Plan, scope: Named, state: State, value: f64) -> Self {
+        Self {
+            seq: 0,
+            at: Time::default(),
+            wall: Wall::default(),
+            condition: condition.name.clone(),
+            kind: condition.kind.as_str(),
+            state,
+            scope,
+            value,
+            threshold: match state {
+                State::Cleared => condition.thresholds.falling(),
+                State::Met => condition.thresholds.rising(),
+            },
+            window: measure::window(&condition.kind, plan),
+            arguments: Arguments::default(),
+        }
+    }
+}
+
 /// A scope by name, free of slots, so that a signal outlives the plan that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Named {
@@ -61,7 +83,8 @@ impl fmt::Display for Named {
 pub struct Arguments {
     /// The info-codes that occurred in the window, and how often; 63 stands for all above 62.
     pub codes: BTreeMap<u8, u64>,
-    /// The zones in which they did, most first, at most eight.
+    /// The zones in which they did, or, of a query rate of the node or a group, those with most queries in the window: most
+    /// first, at most eight. None of a query rate while there are more than 10,000 zones.
     pub zones: Vec<(String, u64)>,
     /// Why the node is blind.
     pub reasons: Vec<String>,

@@ -1,6 +1,9 @@
-//! Which slot feeds which scopes. Lookups only: what is counted there is elsewhere.
+//! Which slot feeds which scopes, and which zones of a scope have most. What is counted is in `series`.
 
-use crate::{Plan, Scope};
+use crate::clock::Base;
+use crate::errors::named;
+use crate::measure::Track;
+use crate::{Arguments, Plan, Scope};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use wire::count::OTHER;
@@ -70,6 +73,24 @@ impl Watch {
     /// The scopes that a slot is part of; `None` if there is no such slot.
     pub(crate) fn fed(&self, slot: u32) -> Option<&Fed> {
         self.lists.get(*self.of.get(slot as usize)? as usize)
+    }
+
+    /// The zones with most queries since `base` in a scope of many zones, if all zones are watched.
+    pub(crate) fn busiest(&self, plan: &Plan, scope: &Scope, tracks: &[Track], base: Base) -> Arguments {
+        let within = |slot| match *scope {
+            Scope::Node => true,
+            Scope::Group(index) => plan.groups.get(index).is_some_and(|group| group.slots.binary_search(&slot).is_ok()),
+            Scope::Prefix(_) | Scope::Zone(_) => false,
+        };
+        let queries = |(scope, track): (&Scope, &Track)| match (scope, track.increase(base)?) {
+            (&Scope::Zone(slot), [queries, ..]) if queries > 0 && within(slot) => Some((slot, queries)),
+            _ => None,
+        };
+        let mut zones = Vec::new();
+        if !Self::is_partial(plan) && matches!(scope, Scope::Node | Scope::Group(_)) {
+            zones.extend(self.scopes.iter().zip(tracks).filter_map(queries));
+        }
+        Arguments { zones: named(zones, &plan.names), ..Arguments::default() }
     }
 
     /// Whether there are zones that are not watched.
