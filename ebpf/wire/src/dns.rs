@@ -37,6 +37,19 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message of which nothing is known yet.
+    pub const BLANK: Self = Self {
+        response: false,
+        opcode: 0,
+        rcode: 0,
+        truncated: false,
+        extended_errors: 0,
+        unwalked: false,
+        suffixes: Suffixes::ROOT,
+        qname: 0,
+        qname_length: 0,
+    };
+
     /// Whether the opcode is QUERY.
     #[must_use]
     #[inline(always)]
@@ -51,20 +64,22 @@ impl Message {
 /// The reason why it cannot be counted.
 #[inline(always)]
 pub fn message<F: Frame>(frame: &F, at: usize, length: usize, key: &Key) -> Result<Message, Skip> {
-    message_until(frame, at, at.wrapping_add(length), Skip::Malformed, key)
+    let place = Place { at, end: at.wrapping_add(length), past_end: Skip::Malformed };
+    let mut message = Message::BLANK;
+    let header = Header::read(frame, place)?;
+    question(frame, place, &header, key, &mut message)?.finish(frame, &mut message);
+    Ok(message)
 }
 
-/// Reads the message that begins at `at` and of which there is nothing from `end` on, because it ends there or because
-/// a fragment or a segment does; then `past_end` is the reason if its question is not whole.
-///
-/// # Errors
-/// The reason why it cannot be counted.
-#[inline(always)]
-pub fn message_until<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip, key: &Key) -> Result<Message, Skip> {
-    let header = Header::read(frame, at, end, past_end)?;
-    let (mut message, mut walk) = question(frame, at, end, past_end, &header, key)?;
-    walk.finish(frame, &mut message);
-    Ok(message)
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Offset of its first byte, at least 8.
+    pub at: usize,
+    /// There is nothing of it from here on: it ends, or the fragment or the segment does.
+    pub end: usize,
+    /// What it means if its question goes on beyond `end`.
+    pub past_end: Skip,
 }
 
 /// The header of a message (RFC 1035 section 4.1.1).
@@ -72,16 +87,16 @@ pub fn message_until<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip,
 pub struct Header([u8; HEADER]);
 
 impl Header {
-    /// Reads the header of the message at `at`, which has nothing from `end` on.
+    /// Reads the header of the message at `place`.
     ///
     /// # Errors
-    /// `past_end` if the message is too short, [`Skip::Truncated`] if the frame is.
+    /// The place's `past_end` if the message is too short, [`Skip::Truncated`] if the frame is.
     #[inline(always)]
-    pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
-        if at.wrapping_add(HEADER) > end {
-            return Err(past_end);
+    pub fn read<F: Frame>(frame: &F, place: Place) -> Result<Self, Skip> {
+        if place.at.wrapping_add(HEADER) > place.end {
+            return Err(place.past_end);
         }
-        frame.read(at).map(Self).ok_or(Skip::Truncated)
+        frame.read(place.at).map(Self).ok_or(Skip::Truncated)
     }
 
     /// QR.
@@ -147,55 +162,42 @@ impl Header {
     }
 }
 
-/// Reads the question of the message at `at`, and where to look for its OPT record: nowhere, if it is a query.
+/// Reads header and question into `message`, which must be [`Message::BLANK`], and gives the walk over its records:
+/// over none, if it is a query.
 ///
 /// # Errors
-/// As [`message_until`].
+/// The reason why it cannot be counted.
 #[inline(always)]
 pub fn question<F: Frame>(
     frame: &F,
-    at: usize,
-    end: usize,
-    past_end: Skip,
+    place: Place,
     header: &Header,
     key: &Key,
-) -> Result<(Message, Walk), Skip> {
-    let qname = at.wrapping_add(HEADER);
-    let mut message = Message {
-        response: header.response(),
-        opcode: header.opcode(),
-        rcode: 0,
-        truncated: false,
-        extended_errors: 0,
-        unwalked: false,
-        suffixes: Suffixes::ROOT,
-        qname: 0,
-        qname_length: 0,
-    };
+    message: &mut Message,
+) -> Result<Walk, Skip> {
+    let Place { at, end, past_end } = place;
+    message.response = header.response();
+    message.opcode = header.opcode();
     if message.opcode != 0 {
-        return Ok((message, Walk::over(end, 0, 0)));
+        return Ok(Walk::over(end, end, 0, 0));
     }
     if header.questions() != 1 {
         return Err(Skip::QuestionCount);
     }
-    let mut name = NameWalk::new(qname, end);
-    name.finish(frame, past_end, key)?;
-    let records = name.at.wrapping_add(4);
+    message.rcode = u16::from(header.rcode());
+    message.truncated = header.truncated();
+    message.qname = at.wrapping_add(HEADER);
+    let after = NameWalk::new(message.qname, end).finish(frame, past_end, key, &mut message.suffixes)?;
+    message.qname_length = after.wrapping_sub(message.qname);
+    let records = after.wrapping_add(4);
     if records > end {
         return Err(past_end);
     }
-    frame.read::<4>(name.at).ok_or(Skip::Truncated)?;
-    message.rcode = u16::from(header.rcode());
-    message.truncated = header.truncated();
-    message.suffixes = name.suffixes;
-    message.qname = qname;
-    message.qname_length = name.at.wrapping_sub(qname);
+    frame.read::<4>(after).ok_or(Skip::Truncated)?;
     if !message.response {
-        return Ok((message, Walk::over(end, 0, 0)));
+        return Ok(Walk::over(end, end, 0, 0));
     }
-    let mut walk = Walk::over(end, header.before_additional(), header.additional());
-    walk.at = records;
-    Ok((message, walk))
+    Ok(Walk::over(records, end, header.before_additional(), header.additional()))
 }
 
 /// What one step of a [`Walk`] left.
@@ -224,8 +226,8 @@ pub struct Walk {
 
 impl Walk {
     #[inline(always)]
-    const fn over(end: usize, before: u32, additional: u16) -> Self {
-        Self { at: end, end, before, additional, options: 0, opt_seen: false }
+    const fn over(at: usize, end: usize, before: u32, additional: u16) -> Self {
+        Self { at, end, before, additional, options: 0, opt_seen: false }
     }
 
     /// Reads on, and notes in `message` what it finds.

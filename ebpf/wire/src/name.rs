@@ -41,10 +41,10 @@ impl Suffixes {
         let mut bytes = [0_u8; FRONT + LENGTH];
         bytes.get_mut(FRONT..)?.get_mut(..name.len())?.copy_from_slice(name);
         let end = FRONT.checked_add(name.len())?;
-        let mut walk = NameWalk::new(FRONT, end);
-        match walk.finish(&crate::Slice(&bytes), Skip::Malformed, key) {
-            Ok(()) if walk.at == end => Some(walk.suffixes),
-            Ok(()) | Err(_) => None,
+        let mut suffixes = Self::ROOT;
+        match NameWalk::new(FRONT, end).finish(&crate::Slice(&bytes), Skip::Malformed, key, &mut suffixes) {
+            Ok(at) if at == end => Some(suffixes),
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -64,12 +64,9 @@ impl Suffixes {
 }
 
 /// A walk over an uncompressed name, a label a step: whoever cannot loop to its end at once goes on with it later.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameWalk {
-    /// Offset of the next label; after the last, of what follows the name.
-    pub at: usize,
-    /// What was gathered so far.
-    pub suffixes: Suffixes,
+    at: usize,
     start: usize,
     end: usize,
 }
@@ -79,15 +76,21 @@ impl NameWalk {
     #[must_use]
     #[inline(always)]
     pub const fn new(at: usize, end: usize) -> Self {
-        Self { at, suffixes: Suffixes::ROOT, start: at, end }
+        Self { at, start: at, end }
     }
 
-    /// Takes one label; `true` if it was the root, the last.
+    /// Adds one label to `suffixes`; if there is none but the root, gives the offset of what follows the name.
     ///
     /// # Errors
     /// Why it is not a name: `past_end` if it goes on beyond its end.
     #[inline(always)]
-    pub fn step<F: Frame>(&mut self, frame: &F, past_end: Skip, key: &Key) -> Result<bool, Skip> {
+    pub fn step<F: Frame>(
+        &mut self,
+        frame: &F,
+        past_end: Skip,
+        key: &Key,
+        suffixes: &mut Suffixes,
+    ) -> Result<Option<usize>, Skip> {
         if self.at >= self.end {
             return Err(past_end);
         }
@@ -95,8 +98,7 @@ impl NameWalk {
         let length = usize::from(length);
         let label = self.at.wrapping_add(1);
         if length == 0 {
-            self.at = label;
-            return Ok(true);
+            return Ok(Some(label));
         }
         if length > LABEL {
             return Err(Skip::NamePointer);
@@ -108,27 +110,46 @@ impl NameWalk {
         if next > self.end {
             return Err(past_end);
         }
-        self.suffixes.push(hash(frame, label, length, key).ok_or(Skip::Truncated)?);
+        suffixes.push(hash(frame, label, length, key).ok_or(Skip::Truncated)?);
         self.at = next;
-        Ok(false)
+        Ok(None)
     }
 
-    /// Takes all labels.
+    /// Adds all labels to `suffixes` and gives the offset of what follows the name.
     ///
     /// # Errors
     /// As [`NameWalk::step`].
     #[inline(always)]
-    pub fn finish<F: Frame>(&mut self, frame: &F, past_end: Skip, key: &Key) -> Result<(), Skip> {
+    pub fn finish<F: Frame>(
+        &mut self,
+        frame: &F,
+        past_end: Skip,
+        key: &Key,
+        suffixes: &mut Suffixes,
+    ) -> Result<usize, Skip> {
         for _ in 0..=LABELS {
-            if self.step(frame, past_end, key)? {
-                return Ok(());
+            if let Some(next) = self.step(frame, past_end, key, suffixes)? {
+                return Ok(next);
             }
         }
         Err(Skip::NameLength)
     }
 }
 
-/// The hash of the suffix that begins with a label, from that label's hash and the hash of the suffix after it.
+/// How many labels a name in wire format has, without a look at their bytes.
+pub(crate) fn labels(name: &[u8]) -> usize {
+    let mut rest = name;
+    for labels in 0..LABELS {
+        match rest.split_first() {
+            Some((&length, after)) if length != 0 => rest = after.get(usize::from(length)..).unwrap_or_default(),
+            Some(_) | None => return labels,
+        }
+    }
+    LABELS
+}
+
+/// The hash of the suffix that begins with a label, from that label's hash and the hash of the suffix after it. It is
+/// good for going on; [`scatter`] makes of it what is looked up.
 #[inline(always)]
 pub(crate) const fn suffix(after: u64, label: u64) -> u64 {
     let mixed = (after ^ label).wrapping_mul(0x9E37_79B9_7F4A_7C15);

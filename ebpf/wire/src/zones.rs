@@ -90,10 +90,14 @@ pub fn find<B: Buckets + ?Sized>(suffixes: &Suffixes, shape: Shape, buckets: &B)
 fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Option<u64> {
     for link in 0..CHAIN {
         let bucket = buckets.bucket(index(hash, link, shape))?;
+        // Without a branch: which of the eight it is cannot be foreseen.
+        let mut found = 0;
         for word in bucket {
-            if (word ^ hash) & FINGERPRINT == 0 && word != 0 {
-                return Some(word);
-            }
+            let differs = (word ^ hash) >> FINGERPRINT.trailing_zeros();
+            found |= word & (differs.wrapping_sub(1) >> 63).wrapping_neg();
+        }
+        if found != 0 {
+            return Some(found);
         }
         let [.., last] = bucket;
         if last == 0 {
@@ -128,7 +132,8 @@ pub fn build<'a>(
     buckets: &mut [Bucket],
 ) -> Result<Shape, Full> {
     let mask = (buckets.len() as u64).checked_sub(1).ok_or(Full)?;
-    let depths = numbered(names.clone(), key).fold(0, |depths, (suffixes, _)| depths | 1_u32 << suffixes.labels);
+    let labels = names.clone().map(name::labels).filter(|&labels| labels <= DEPTH);
+    let depths = labels.fold(0, |depths, labels| depths | 1_u32 << labels);
     let shape = Shape { mask, depths };
     for (suffixes, slot) in numbered(names, key) {
         let mut hash = 0;
