@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "what is built here is whole, or the test fails")]
 
 mod build;
+mod corpus;
 mod frames;
 mod messages;
+mod properties;
 mod segments;
 mod zones;

@@ -1,0 +1,90 @@
+//! Any bytes as a frame: the first chooses the link. Reading it ends, says at least one thing, and says the same of a
+//! shorter capture or that it was cut.
+
+use wire::{Direction, Field, Frame, Key, Link, Message, Node, Packet, Ports, Skip, Slice};
+
+const KEY: Key = Key([0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3211]);
+
+const LINKS: [Link; 5] = [Link::Ethernet, Link::Cooked, Link::Cooked2, Link::Raw, Link::Loopback];
+
+pub(crate) fn check(bytes: &[u8]) {
+    let Some((&first, frame)) = bytes.split_first() else { return };
+    let link = LINKS[usize::from(first) % LINKS.len()];
+    let whole = read(link, frame);
+    assert!(!whole.is_empty());
+    let messages = whole.iter().filter(|it| it.is_ok()).count();
+    assert!(whole.len() <= messages + 1, "more than one reason");
+    for (packet, message) in whole.iter().flatten() {
+        inside(frame, packet, message);
+    }
+    for length in [frame.len() / 2, frame.len() * 3 / 4, frame.len().saturating_sub(1)] {
+        shorter(&whole, &read(link, &frame[..length]));
+    }
+}
+
+/// What a message says of itself lies in the frame, and can be counted.
+fn inside(frame: &[u8], packet: &Packet, message: &Message) {
+    assert!(packet.payload <= frame.len());
+    wire::count::count(packet, message, Direction::Received, 1, Some(2), &mut Bounds);
+    wire::count::count(packet, message, Direction::Sent, 1, Some(2), &mut Bounds);
+    if message.is_query_opcode() {
+        let name: Vec<u8> = (0..message.qname_length)
+            .map(|at| Slice(frame).read::<1>(message.qname + at).expect("it was read")[0])
+            .collect();
+        assert_eq!(wire::Suffixes::of_wire(&name, &KEY), Some(message.suffixes));
+        assert!(message.rcode < 4096);
+    }
+}
+
+/// A capture that holds less says the same, as far as it goes: the messages are the first of the whole, at most less well
+/// walked, and what is missing is said once.
+fn shorter(whole: &[Result<(Packet, Message), Skip>], cut: &[Result<(Packet, Message), Skip>]) {
+    for (nth, (whole, cut)) in whole.iter().zip(cut).enumerate() {
+        match (whole, cut) {
+            (Ok((packet, message)), Ok((cut_packet, cut_message))) => {
+                assert_eq!(packet, cut_packet);
+                assert_eq!(message.extended_errors | cut_message.extended_errors, message.extended_errors);
+                if !cut_message.unwalked {
+                    assert_eq!(message.extended_errors, cut_message.extended_errors);
+                    assert_eq!(message.rcode, cut_message.rcode);
+                }
+                let same = Message {
+                    rcode: message.rcode,
+                    extended_errors: message.extended_errors,
+                    unwalked: message.unwalked,
+                    ..*cut_message
+                };
+                assert_eq!(*message, same);
+            }
+            (Ok(_), Err(skip)) => assert_eq!(*skip, Skip::Truncated),
+            (Err(whole), Err(skip)) => assert!(whole == skip || *skip == Skip::Truncated, "{nth} {whole:?} {skip:?}"),
+            (Err(skip), Ok(_)) => panic!("{skip:?} became a message"),
+        }
+    }
+    assert!(cut.len() <= whole.len() || cut.last() == Some(&Err(Skip::Truncated)));
+}
+
+fn read(link: Link, frame: &[u8]) -> Vec<Result<(Packet, Message), Skip>> {
+    let mut all = Vec::new();
+    wire::read(&Slice(frame), link, Ports::DNS, &KEY, &mut |it| {
+        all.push(it.map(|(packet, message)| (*packet, *message)))
+    });
+    all
+}
+
+/// Refuses counts that have no place.
+struct Bounds;
+
+impl wire::Counters for Bounds {
+    fn node(&mut self, node: Node) {
+        assert!(node.index() < wire::count::NODE);
+    }
+
+    fn slot(&mut self, slot: u32, field: Field) {
+        assert!((1..=2).contains(&slot) && (field as usize) < wire::count::FIELDS);
+    }
+
+    fn extended_errors(&mut self, slot: u32, codes: u64) {
+        assert!((1..=2).contains(&slot) && codes != 0);
+    }
+}
