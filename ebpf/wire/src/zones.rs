@@ -74,7 +74,7 @@ pub fn find<B: Buckets + ?Sized>(suffixes: &Suffixes, shape: Shape, buckets: &B)
         if !shape.uses(depth) {
             continue;
         }
-        let Some(entry) = entry(hash, shape, buckets) else { break };
+        let Some(entry) = entry(name::scatter(hash), shape, buckets) else { break };
         if slot_of(entry) != OTHER {
             slot = slot_of(entry);
         }
@@ -142,12 +142,12 @@ pub fn build<'a>(
                 hash = name::suffix(hash, suffixes.label(depth));
             }
             if depth == suffixes.labels {
-                let entry = place(hash, shape, buckets)?;
+                let entry = place(name::scatter(hash), shape, buckets)?;
                 if slot_of(*entry) == OTHER {
                     *entry |= slot << 1;
                 }
             } else if shape.uses(depth) {
-                *place(hash, shape, buckets)? |= DEEPER;
+                *place(name::scatter(hash), shape, buckets)? |= DEEPER;
             }
         }
     }

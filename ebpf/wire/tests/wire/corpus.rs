@@ -1,7 +1,6 @@
 //! The fuzz targets' corpus, replayed without libFuzzer so that it never rots; and how it was made.
 
 use std::path::{Path, PathBuf};
-
 use std::slice::from_ref;
 
 use crate::build::*;
