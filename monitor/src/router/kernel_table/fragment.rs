@@ -17,15 +17,12 @@ pub fn bird_fragment(config: &Config, routes: &[Route]) -> String {
         let of_family = prefixes.iter().filter(|prefix| prefix.addr().is_ipv6() == v6);
         let set = of_family.map(IpNet::to_string).collect::<Vec<_>>().join(", ");
         if !set.is_empty() {
-            let stanza = FAMILY.replace("{4}", family).replace("{set}", &set).replace("{levels}", &levels());
-            text.push_str(
-                &stanza
-                    .replace("{table}", &config.table.to_string())
-                    .replace("{protocol}", &message::PROTOCOL.to_string()),
-            );
+            text.push_str(&FAMILY.replace("{4}", family).replace("{set}", &set));
         }
     }
-    text
+    text.replace("{table}", &config.table.to_string())
+        .replace("{protocol}", &message::PROTOCOL.to_string())
+        .replace("{levels}", &levels())
 }
 
 /// One line a level, strongest first.
@@ -46,7 +43,7 @@ const HEAD: &str = "\
 # In each BGP channel that announces these prefixes: `table oopsd_out4; import none;` (oopsd_out6 for IPv6).
 # While a path is longer, oopsd's route stands in for yours, also when yours has gone: so add communities, and withdraw for
 # reasons of your own (a failed health check), in the channel's export filter or by stopping the session.
-# Back to plain paths without oopsd: `ip route flush table N`, and `ip -6 route flush table N`.
+# Back to plain paths without oopsd: `ip route flush table {table}`, and `ip -6 route flush table {table}`.
 define OOPSD_AS = 64999;            # your own AS number
 ";
 
@@ -96,6 +93,14 @@ mod tests {
     #[test]
     fn a_stronger_level_has_a_lower_metric() {
         assert!(LEVELS.is_sorted_by(|(low, strong), (high, weak)| low < high && strong > weak));
+    }
+
+    #[test]
+    fn no_placeholder_is_left() {
+        let text = bird_fragment(&table("bird"), &[route("192.0.2.0/24", "bird"), route("2001:db8::/48", "bird")]);
+        let placeholder = |word: &&str| word.starts_with('{') && word.ends_with('}') && word.len() > 2;
+        assert_eq!(text.split_whitespace().find(placeholder), None);
+        assert!(text.contains("kernel table 5353;") && text.contains("flush table 5353"));
     }
 
     #[test]
