@@ -2,6 +2,7 @@
 //!
 //! What a signal is and when there is one is the engine's; what it looks like in JSON is `json`'s.
 
+mod cloud_event;
 pub mod log;
 mod outbox;
 mod retry;

@@ -3,16 +3,14 @@
 //! One signal at a time and in order. 2xx is yes; 410 disables the channel; everything else, redirects and the other 4xx
 //! included, is a failure that is tried again until the signal is as old as `give_up`.
 
+use super::cloud_event::cloud_event;
 use super::outbox::{Letter, Outbox};
 use super::retry::{Pace, retry_after};
 use super::secret::{Secret, signatures};
 use super::{Error, Sender};
-use crate::json;
-use engine::Signal;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Client, StatusCode, Url, redirect};
-use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -224,46 +222,6 @@ fn answer(status: StatusCode, header: Option<&str>, now: Timestamp) -> Answer {
     }
 }
 
-/// The id and the body of a signal: the same at every attempt.
-fn cloud_event(signal: &Signal, sender: &Sender) -> (String, String) {
-    let id = format!("{}-{}", sender.boot, signal.seq);
-    let subject = if signal.kind == "blind" { "blind" } else { "condition" };
-    let event = CloudEvent {
-        specversion: "1.0",
-        id: &id,
-        source: format!("/oopsd/{}", path_segment(&sender.node)),
-        r#type: format!("oopsd.{subject}.{}", signal.state.as_str()),
-        subject: &signal.condition,
-        time: json::at(signal.wall),
-        datacontenttype: "application/json",
-        data: json::signal(signal),
-    };
-    let body = serde_json::to_string(&event).expect("a signal has only text for keys");
-    (id, body)
-}
-
-#[derive(Serialize)]
-struct CloudEvent<'a, D> {
-    specversion: &'static str,
-    id: &'a str,
-    source: String,
-    r#type: String,
-    subject: &'a str,
-    time: String,
-    datacontenttype: &'static str,
-    data: D,
-}
-
-/// A text as one segment of a URI's path (RFC 3986 section 3.3).
-fn path_segment(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
-}
-
 /// Whether what is posted there cannot be read on the way.
 fn is_safe(url: &Url) -> bool {
     let is_loopback = || match url.host_str() {
@@ -291,29 +249,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::outbox::tests::{letter, signal};
+    use crate::channel::outbox::tests::letter;
     use std::collections::VecDeque;
-
-    #[test]
-    fn the_body_is_a_structured_cloud_event() {
-        let (id, body) = cloud_event(&signal(7), &sender());
-        assert_eq!(id, "b00t-7");
-        let data = serde_json::to_string(&json::signal(&signal(7))).unwrap();
-        assert_eq!(
-            body,
-            r#"{"specversion":"1.0","id":"b00t-7","source":"/oopsd/ns1%20ams","type":"oopsd.condition.met","#
-                .to_owned()
-                + r#""subject":"nl-overload","time":"2026-01-01T00:00:03.200Z","datacontenttype":"application/json","data":"#
-                + &data
-                + "}"
-        );
-    }
-
-    #[test]
-    fn blindness_has_a_type_of_its_own() {
-        let blind = Signal { kind: "blind", state: engine::State::Cleared, ..signal(1) };
-        assert!(cloud_event(&blind, &sender()).1.contains(r#""type":"oopsd.blind.cleared""#));
-    }
 
     #[test]
     fn only_2xx_is_yes_and_only_410_is_for_good() {
@@ -444,9 +381,5 @@ mod tests {
 
     fn no(seconds: Option<u64>) -> Answer {
         Answer::No { why: "500".into(), retry_after: seconds.map(Duration::from_secs), overloaded: false }
-    }
-
-    fn sender() -> Sender {
-        Sender { node: "ns1 ams".into(), boot: "b00t".into() }
     }
 }

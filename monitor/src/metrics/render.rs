@@ -1,134 +1,32 @@
-//! The families: their names, what they count, in which order.
+//! The families of the node, its conditions, captures and routes; those of zones, prefixes and channels have files of their own.
 //!
 //! Nothing is counted in two series of one family: zones, prefixes and the node have families of their own.
 
+mod channels;
+mod slots;
+
+use super::Snapshot;
 use super::text::{Text, Type};
-use super::{ALL_ZONES, Slot, Snapshot};
-use crate::channel;
-use crate::json::info_code;
-use engine::{Action, Names, State};
-use hdrhistogram::Histogram;
+use engine::{Action, State};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, TextEncoder};
 use std::sync::LazyLock;
-use wire::count::{Direction, Field, Node, Skip};
+use wire::count::{Direction, Node, Skip};
 use wire::{Family, Transport};
 
 /// The snapshot in the Prometheus text format 0.0.4.
 #[must_use]
 pub fn render(snapshot: &Snapshot) -> String {
     let mut text = Text::default();
-    slots(&mut text, snapshot, &ZONES);
-    slots(&mut text, snapshot, &PREFIXES);
+    slots::put(&mut text, snapshot);
     node(&mut text, snapshot);
     conditions(&mut text, snapshot);
     captures(&mut text, snapshot);
-    channels(&mut text, &snapshot.daemon.channels);
+    channels::put(&mut text, &snapshot.daemon.channels);
     routes(&mut text, snapshot);
     daemon(&mut text, snapshot);
     text.into_string()
-}
-
-/// What a zone and a service prefix are counted by, in different families.
-struct Kind {
-    label: &'static str,
-    is_one: fn(&Names, u32) -> bool,
-    /// Whether totals of zero are exported, by how many names there are.
-    zeros: fn(&Names) -> bool,
-    queries: (&'static str, &'static str),
-    responses: (&'static str, &'static str),
-    with_ede: (&'static str, &'static str),
-    ede: (&'static str, &'static str),
-    rate: (&'static str, &'static str),
-    slope: (&'static str, &'static str),
-}
-
-const ZONES: Kind = Kind {
-    label: "zone",
-    is_one: |names, slot| !names.is_prefix(slot),
-    zeros: |names| names.zones() <= ALL_ZONES,
-    queries: ("oopsd_queries_total", "Queries received."),
-    responses: ("oopsd_responses_total", "Responses sent."),
-    with_ede: ("oopsd_responses_with_ede_total", "Responses sent that carry an Extended DNS Error."),
-    ede: ("oopsd_ede_responses_total", "Responses sent with this Extended DNS Error, once for each code in them."),
-    rate: ("oopsd_query_rate", "Queries received a second, over the rate window."),
-    slope: ("oopsd_query_rate_slope", "Change of the query rate, in queries a second per second."),
-};
-
-const PREFIXES: Kind = Kind {
-    label: "prefix",
-    is_one: Names::is_prefix,
-    zeros: |_| true,
-    queries: ("oopsd_prefix_queries_total", "Queries received by a service prefix."),
-    responses: ("oopsd_prefix_responses_total", "Responses sent by a service prefix."),
-    with_ede: (
-        "oopsd_prefix_responses_with_ede_total",
-        "Responses sent by a service prefix that carry an Extended DNS Error.",
-    ),
-    ede: (
-        "oopsd_prefix_ede_responses_total",
-        "Responses sent by a service prefix with this Extended DNS Error, once for each code in them.",
-    ),
-    rate: ("oopsd_prefix_query_rate", "Queries received by a service prefix a second, over the rate window."),
-    slope: (
-        "oopsd_prefix_query_rate_slope",
-        "Change of the query rate of a service prefix, in queries a second per second.",
-    ),
-};
-
-const RCODES: [(Field, &str); 5] = [
-    (Field::NoError, "NOERROR"),
-    (Field::NxDomain, "NXDOMAIN"),
-    (Field::ServFail, "SERVFAIL"),
-    (Field::Refused, "REFUSED"),
-    (Field::OtherRcode, "OTHER"),
-];
-
-fn slots(text: &mut Text, snapshot: &Snapshot, kind: &Kind) {
-    let names = &*snapshot.names;
-    let zeros = (kind.zeros)(names);
-    let slots = || snapshot.slots.iter().filter(|slot| (kind.is_one)(names, slot.slot));
-    if slots().next().is_none() {
-        return;
-    }
-    let total = |slot: &Slot, field: Field| Some(slot.totals[field as usize]).filter(|&total| zeros || total != 0);
-
-    let mut family = text.family(kind.queries.0, Type::Counter, kind.queries.1);
-    for slot in slots() {
-        if let Some(total) = total(slot, Field::Queries) {
-            family.put(&[(kind.label, names.get(slot.slot))], total);
-        }
-    }
-    let mut family = text.family(kind.responses.0, Type::Counter, kind.responses.1);
-    for slot in slots() {
-        for (field, rcode) in RCODES {
-            if let Some(total) = total(slot, field) {
-                family.put(&[(kind.label, names.get(slot.slot)), ("rcode", rcode)], total);
-            }
-        }
-    }
-    let mut family = text.family(kind.with_ede.0, Type::Counter, kind.with_ede.1);
-    for slot in slots() {
-        if let Some(total) = total(slot, Field::WithExtendedError) {
-            family.put(&[(kind.label, names.get(slot.slot))], total);
-        }
-    }
-    let codes: [String; wire::count::CODES] =
-        std::array::from_fn(|column| info_code(u8::try_from(column).unwrap_or(u8::MAX)));
-    let mut family = text.family(kind.ede.0, Type::Counter, kind.ede.1);
-    for &(slot, column, total) in snapshot.codes.iter().filter(|code| (kind.is_one)(names, code.0)) {
-        let code = codes.get(usize::from(column)).map_or("other", String::as_str);
-        family.put(&[(kind.label, names.get(slot)), ("info_code", code)], total);
-    }
-    let mut family = text.family(kind.rate.0, Type::Gauge, kind.rate.1);
-    for (slot, rate) in slots().filter_map(|slot| Some((slot, slot.rate?))) {
-        family.put(&[(kind.label, names.get(slot.slot))], rate);
-    }
-    let mut family = text.family(kind.slope.0, Type::Gauge, kind.slope.1);
-    for (slot, slope) in slots().filter_map(|slot| Some((slot, slot.slope?))) {
-        family.put(&[(kind.label, names.get(slot.slot))], slope);
-    }
 }
 
 fn node(text: &mut Text, snapshot: &Snapshot) {
@@ -250,86 +148,6 @@ fn captures(text: &mut Text, snapshot: &Snapshot) {
     for capture in captures {
         family.put(&[("interface", &capture.interface)], capture.dropped);
     }
-}
-
-fn channels(text: &mut Text, channels: &[channel::Status]) {
-    if channels.is_empty() {
-        return;
-    }
-    let mut family = text.family(
-        "oopsd_signals_total",
-        Type::Counter,
-        "Signals that were accepted by the other side (sent), given up after failed attempts (failed), or never tried (dropped).",
-    );
-    for status in channels {
-        for (outcome, total) in [("sent", status.sent), ("failed", status.failed), ("dropped", status.dropped)] {
-            family.put(&[("channel", &status.channel), ("outcome", outcome)], total);
-        }
-    }
-    let mut family =
-        text.family("oopsd_signal_failed_attempts_total", Type::Counter, "Attempts to send a signal that failed.");
-    for status in channels {
-        family.put(&[("channel", &status.channel)], status.failed_attempts);
-    }
-    let mut family = text.family("oopsd_signals_waiting", Type::Gauge, "Signals that wait to be accepted.");
-    for status in channels {
-        family.put(&[("channel", &status.channel)], status.waiting);
-    }
-    let mut family = text.family(
-        "oopsd_channel_disabled",
-        Type::Gauge,
-        "Whether the other side said that it is gone, so that nothing is sent until the next reload.",
-    );
-    for status in channels {
-        family.put(&[("channel", &status.channel)], u8::from(status.disabled));
-    }
-    let mut family = text.family(
-        "oopsd_signal_delay_seconds",
-        Type::Histogram,
-        "From the tick that crossed a threshold to the other side's yes.",
-    );
-    for status in channels {
-        for (bound, count) in cumulative(&status.delay) {
-            family.put_suffixed("_bucket", &[("channel", &status.channel), ("le", bound)], count);
-        }
-        family.put_suffixed("_sum", &[("channel", &status.channel)], sum_seconds(&status.delay));
-        family.put_suffixed("_count", &[("channel", &status.channel)], status.delay.len());
-    }
-}
-
-/// Bounds of buckets in seconds, as printed and in nanoseconds.
-const BOUNDS: [(&str, u64); 16] = [
-    ("0.001", 1_000_000),
-    ("0.0025", 2_500_000),
-    ("0.005", 5_000_000),
-    ("0.01", 10_000_000),
-    ("0.025", 25_000_000),
-    ("0.05", 50_000_000),
-    ("0.1", 100_000_000),
-    ("0.25", 250_000_000),
-    ("0.5", 500_000_000),
-    ("1", 1_000_000_000),
-    ("2.5", 2_500_000_000),
-    ("5", 5_000_000_000),
-    ("10", 10_000_000_000),
-    ("60", 60_000_000_000),
-    ("600", 600_000_000_000),
-    ("3600", 3_600_000_000_000),
-];
-
-/// How many values lie at or under each bound; the histogram knows them to two digits.
-fn cumulative(delay: &Histogram<u64>) -> impl Iterator<Item = (&'static str, u64)> {
-    BOUNDS.iter().map(|&(printed, bound)| (printed, delay.count_between(0, bound))).chain([("+Inf", delay.len())])
-}
-
-fn sum_seconds(delay: &Histogram<u64>) -> f64 {
-    delay
-        .iter_recorded()
-        .map(|step| {
-            let value = std::time::Duration::from_nanos(delay.median_equivalent(step.value_iterated_to()));
-            value.as_secs_f64() * step.count_at_value() as f64
-        })
-        .sum()
 }
 
 fn routes(text: &mut Text, snapshot: &Snapshot) {
