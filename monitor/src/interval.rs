@@ -15,6 +15,7 @@ pub const SHOWN_ZONES: u32 = 1_000;
 pub struct Intervals {
     every: Duration,
     from: Option<Mark>,
+    due: Time,
     node: Histogram<u32>,
     zones: BTreeMap<u32, Histogram<u32>>,
 }
@@ -72,22 +73,28 @@ impl Intervals {
     /// Intervals of this length.
     #[must_use]
     pub fn new(every: Duration) -> Self {
-        Self { every, from: None, node: histogram(), zones: BTreeMap::new() }
+        Self { every, from: None, due: Time(0), node: histogram(), zones: BTreeMap::new() }
     }
 
-    /// Looks at the engine after a step: a row if an interval ended with it.
+    /// Looks at the engine after a step: a row if an interval ended with it, which is at the tick nearest to its end.
     pub fn look(&mut self, view: View<'_>) -> Option<Row> {
         let (at, wall) = view.at()?;
         let Some(mark) = &self.from else {
+            self.due = after(at, self.every);
             self.from = Some(Mark::of(view, at));
             return None;
         };
-        if at.since(mark.at) < self.every {
+        if after(at, view.plan().tick / 2) < self.due {
             return None;
         }
         let row = mark.row(view, at, wall);
         self.record(&row, view);
         self.from = Some(Mark::of(view, at));
+        // Rows keep to the beat; only after a stall do they begin a new one.
+        self.due = after(self.due, self.every);
+        if self.due <= at {
+            self.due = after(at, self.every);
+        }
         Some(row)
     }
 
@@ -212,6 +219,10 @@ pub fn messages(node: &[u64; NODE], direction: Direction, response: bool) -> u64
         }
     }
     sum
+}
+
+fn after(time: Time, length: Duration) -> Time {
+    Time(time.0.saturating_add(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// The zones, `other` last.
