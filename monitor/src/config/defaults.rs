@@ -37,8 +37,8 @@ pub const FALLING: f64 = 0.7;
 pub const FOR: Duration = Duration::ZERO;
 /// How long it stays under falling before it is cleared.
 pub const KEEP_FOR: Duration = Duration::from_secs(60);
-/// With fewer responses in the window no share of them is judged.
-pub const AT_LEAST_RESPONSES: u64 = 100;
+/// With fewer responses with one of the codes in the window, their share counts as 0.
+pub const AT_LEAST_RESPONSES: u64 = 10;
 /// What `for` and `keep-for` may be at most.
 pub const LONGEST_HOLD: Duration = Duration::from_hours(24);
 
