@@ -13,8 +13,10 @@ fn main() -> ExitCode {
     say(cli.verbose);
     let outcome: Result<(), Box<dyn Error>> = match cli.command {
         Command::Replay(arguments) => command::replay(&arguments).map_err(Into::into),
+        Command::Check(arguments) => {
+            command::check(&arguments.config, &mut std::io::stdout().lock()).map_err(Into::into)
+        }
         Command::Run(arguments) => command::run(&arguments).map_err(Into::into),
-        Command::Check(_) => Err("not yet".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -132,6 +132,12 @@ impl Ports {
         Some(Self(all))
     }
 
+    /// The ports; the first stands for those that were not given.
+    #[must_use]
+    pub const fn all(self) -> [u16; Self::MAX] {
+        self.0
+    }
+
     /// Whether `port` is one of them.
     #[must_use]
     #[inline(always)]

@@ -40,3 +40,4 @@ pub use sample::{Moved, MovedCodes, Sample, Sight};
 pub use signal::{Arguments, Named, Signal, State};
 pub use time::{Time, Wall};
 pub use view::{Rates, Standing, View};
+pub use watch::LIMIT as MOST_WATCHED_ZONES;

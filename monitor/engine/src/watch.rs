@@ -9,7 +9,7 @@ use std::collections::btree_map::Entry;
 use wire::count::OTHER;
 
 /// With no more zones than this, each is watched; with more, only those that a condition names.
-pub(crate) const LIMIT: u32 = 10_000;
+pub const LIMIT: u32 = 10_000;
 
 /// The watched scopes, in order, and which of them each slot is part of.
 #[derive(Clone, Debug)]

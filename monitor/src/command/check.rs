@@ -1,0 +1,311 @@
+//! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
+
+use crate::channel::Config as Channel;
+use crate::config::units::{show_duration, show_number, show_size};
+use crate::config::{Config, Errors};
+use crate::router::Config as Router;
+use crate::router::kernel_table::bird_fragment;
+use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope};
+use reqwest::Url;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] Errors),
+    /// What is in effect could not be printed.
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+}
+
+/// Reads the file at `path` and prints to `out` what is in effect.
+///
+/// # Errors
+/// Everything that is wrong with the file; what was wrong with `out`.
+pub fn check(path: &Path, out: &mut impl Write) -> Result<(), Error> {
+    let config = Config::load(path)?;
+    print(&config, out)?;
+    for warning in &config.warnings {
+        writeln!(out, "\nwarning: {warning}")?;
+    }
+    for missing in missing_here(&config) {
+        writeln!(out, "\nhere: {missing}")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Prints what is in effect, whatever this machine is like.
+fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
+    let (capture, plan) = (&config.capture, &config.plan);
+    let mut ports: Vec<String> = capture.ports.all().iter().map(u16::to_string).collect();
+    ports.dedup();
+    let interfaces = if capture.interfaces.is_empty() { "named with -i" } else { &capture.interfaces.join(", ") };
+    writeln!(out, "node {}", config.node)?;
+    line(out, "captures", &format!("{interfaces}; ports {}", ports.join(", ")))?;
+    let buffer = show_size(capture.buffer as u64);
+    line(out, "reads", &format!("threads an interface: {}, each with {buffer} of buffer", capture.threads))?;
+    let (tick, window) = (show_duration(plan.tick), show_duration(plan.window));
+    line(
+        out,
+        "measures",
+        &format!("every {tick}, rates over {window}, slopes over {}", show_duration(plan.slope_window)),
+    )?;
+    line(out, "blind", &format!("from {} of frames lost", percent(plan.lost_share)))?;
+    let (zones, groups, prefixes) = (plan.names.zones(), plan.groups.len(), config.prefixes.len());
+    line(out, "counts", &format!("zones: {zones}, groups of zones: {groups}, service prefixes: {prefixes}"))?;
+    // Rounded up: a figure to give the machine, not a measurement.
+    line(out, "memory", &format!("{} MiB at most", config.memory().div_ceil(1 << 20)))?;
+    let listen = config.metrics.map_or_else(|| String::from("not served"), |listen| format!("http://{listen}/metrics"));
+    line(out, "metrics", &listen)?;
+    for condition in &plan.conditions {
+        print_condition(condition, plan, out)?;
+    }
+    for route in &plan.routes {
+        print_route(route, out)?;
+    }
+    for channel in &config.channels {
+        print_channel(channel, out)?;
+    }
+    for router in &config.routers {
+        print_router(router, &plan.routes, out)?;
+    }
+    Ok(())
+}
+
+fn print_condition(condition: &Condition, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
+    let window = show_duration(plan.window);
+    let (measures, section) = match &condition.kind {
+        Kind::QueryRate => (format!("queries received a second, over {window}"), "3.9"),
+        Kind::QueryRateIncrease { at_least } => {
+            let over = show_duration(plan.slope_window);
+            let floor = format!("0 while the rate is under {}", show_number(*at_least));
+            (format!("increase of queries a second per second, over {over}; {floor}"), "3.10")
+        }
+        Kind::ExtendedError { codes, judged: Judged::Rate } => {
+            (format!("responses a second with info-codes {}, over {window}", listed(*codes)), "3.11")
+        }
+        Kind::ExtendedError { codes, judged: Judged::Share { at_least } } => {
+            let floor = format!("0 with fewer than {at_least} of them");
+            (format!("share of responses with info-codes {}, over {window}; {floor}", listed(*codes)), "3.11")
+        }
+    };
+    let is_share = matches!(condition.kind, Kind::ExtendedError { judged: Judged::Share { .. }, .. });
+    let show = |value| if is_share { percent(value) } else { show_number(value) };
+    let scope = match condition.scope {
+        Scope::Node => String::from("the node"),
+        Scope::Prefix(slot) => format!("prefix {}", plan.names.get(slot)),
+        Scope::Zone(slot) => format!("zone {}", plan.names.get(slot)),
+        Scope::Group(index) => plan
+            .groups
+            .get(index)
+            .map_or_else(String::new, |group| format!("group {}, zones: {}", group.name, group.slots.len())),
+    };
+    let (rising, falling) = (show(condition.thresholds.rising()), show(condition.thresholds.falling()));
+    writeln!(out, "\ncondition {}", condition.name)?;
+    line(out, "kind", &format!("{} (draft section {section})", condition.kind.as_str()))?;
+    line(out, "watches", &scope)?;
+    line(out, "measures", &measures)?;
+    line(out, "met", &format!("at {rising} or over{}", held(condition.hold_rising)))?;
+    line(out, "cleared", &format!("under {falling}{}", held(condition.hold_falling)))
+}
+
+fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
+    let policy = match route.policy {
+        Policy::Absorb => String::from("absorb: the path stays as it is"),
+        Policy::Demote(Action::Plain) => String::from("demote: the path stays as it is"),
+        Policy::Demote(Action::Prepend(times)) => {
+            format!("demote: the AS path longer by {times}, for {} at most", show_duration(route.max_hold))
+        }
+    };
+    writeln!(out, "\nroute {}", route.prefix)?;
+    line(out, "when", &format!("{} is met", route.when))?;
+    line(out, "router", &route.router)?;
+    line(out, "policy", &policy)
+}
+
+fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
+    match channel {
+        Channel::Log(log) => {
+            writeln!(out, "\nchannel {}", log.name)?;
+            let to = log.file.as_ref().map_or_else(|| String::from("standard output"), |f| f.display().to_string());
+            line(out, "writes", &format!("JSON lines to {to}"))
+        }
+        Channel::Webhook(webhook) => {
+            writeln!(out, "\nchannel {}", webhook.name)?;
+            line(out, "posts to", &public(&webhook.url))?;
+            line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
+            let trusts = webhook.ca_file.as_ref().map(|file| file.display().to_string());
+            line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
+            let (timeout, give_up) = (show_duration(webhook.timeout), show_duration(webhook.give_up));
+            line(out, "tries", &format!("{timeout} at a time, {give_up} in all; {} may wait", webhook.queue))
+        }
+    }
+}
+
+fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
+    let Router::KernelTable(table) = router;
+    writeln!(out, "\nrouter {}", table.name)?;
+    line(out, "writes", &format!("kernel table {}; bird.conf needs:", table.table))?;
+    writeln!(out)?;
+    for text in bird_fragment(table, routes).lines() {
+        if text.is_empty() { writeln!(out)? } else { writeln!(out, "    {text}")? }
+    }
+    Ok(())
+}
+
+/// Where a URL leads, without what may be a secret in its path or query.
+fn public(url: &str) -> String {
+    let Ok(url) = Url::parse(url) else { return String::new() };
+    let origin = url.origin().ascii_serialization();
+    if url.path() == "/" && url.query().is_none() { origin } else { format!("{origin}/...") }
+}
+
+/// What this process or machine lacks to run the configuration.
+fn missing_here(config: &Config) -> Vec<String> {
+    let mut missing = Vec::new();
+    for interface in &config.capture.interfaces {
+        if !Path::new("/sys/class/net").join(interface).exists() {
+            missing.push(format!("there is no interface {interface}"));
+        }
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let held = effective(&status);
+    if held & NET_RAW == 0 {
+        missing.push(String::from("CAP_NET_RAW is missing, which packet sockets need"));
+    }
+    if held & NET_ADMIN == 0 && !config.routers.is_empty() {
+        missing.push(String::from("CAP_NET_ADMIN is missing, which kernel tables need"));
+    }
+    missing
+}
+
+/// Bits of capabilities (linux/capability.h).
+const NET_ADMIN: u64 = 1 << 12;
+const NET_RAW: u64 = 1 << 13;
+
+/// The effective capabilities in the text of `/proc/self/status`; none if it does not say.
+fn effective(status: &str) -> u64 {
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok()).unwrap_or(0)
+}
+
+fn line(out: &mut impl Write, what: &str, text: &str) -> io::Result<()> {
+    writeln!(out, "  {what:<11}{text}")
+}
+
+fn held(hold: Duration) -> String {
+    if hold.is_zero() { String::from(", at once") } else { format!(" for {}", show_duration(hold)) }
+}
+
+fn percent(share: f64) -> String {
+    format!("{}%", show_number(share * 100.0))
+}
+
+fn listed(codes: u64) -> String {
+    let codes: Vec<String> = (0..u64::BITS).filter(|bit| codes & 1 << bit != 0).map(|bit| bit.to_string()).collect();
+    codes.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_effect_is_printed() {
+        let text = printed(include_str!("../../oopsd.example.toml"));
+        let own = text.split_once("bird.conf needs:").unwrap().0;
+        insta::assert_snapshot!(own, @r#"
+        node ams1
+          captures   eth0; ports 53
+          reads      threads an interface: 1, each with 16MiB of buffer
+          measures   every 100ms, rates over 1s, slopes over 5s
+          blind      from 1% of frames lost
+          counts     zones: 2, groups of zones: 1, service prefixes: 2
+          memory     41 MiB at most
+          metrics    http://127.0.0.1:9553/metrics
+
+        condition nl-overload
+          kind       query-rate (draft section 3.9)
+          watches    zone nl.
+          measures   queries received a second, over 1s
+          met        at 100k or over for 2s
+          cleared    under 70k for 5m
+
+        condition surge
+          kind       query-rate-increase (draft section 3.10)
+          watches    prefix 192.0.2.0/24
+          measures   increase of queries a second per second, over 5s; 0 while the rate is under 10k
+          met        at 20k or over, at once
+          cleared    under 14k for 1m
+
+        condition dnssec-trouble
+          kind       extended-error (draft section 3.11)
+          watches    the node
+          measures   responses a second with info-codes 6, 7, 9, 10, 22, 23, over 1s
+          met        at 50 or over, at once
+          cleared    under 35 for 1m
+
+        condition customers-refused
+          kind       extended-error (draft section 3.11)
+          watches    group customers, zones: 1
+          measures   share of responses with info-codes 18, 20, over 1s; 0 with fewer than 500 of them
+          met        at 5% or over, at once
+          cleared    under 3.5% for 1m
+
+        route 192.0.2.0/24
+          when       nl-overload is met
+          router     bird
+          policy     demote: the AS path longer by 1, for 2h at most
+
+        channel log
+          writes     JSON lines to standard output
+
+        channel siem
+          posts to   https://siem.example.net/...
+          signs      secrets: 1
+          trusts     the system's authorities
+          tries      5s at a time, 1h in all; 1024 may wait
+
+        router bird
+          writes     kernel table 5353;
+        "#);
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_printed() {
+        let text =
+            printed("[[channel]]\ntype = 'webhook'\nurl = 'https://h.example/token?key=hush'\nsecret-file = 's'");
+        assert!(text.contains("https://h.example/..."), "{text}");
+        assert!(!text.contains("token") && !text.contains("hush") && !text.contains("MfKQ"), "{text}");
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_configuration() {
+        use crate::config::defaults;
+        let text = printed("[[condition]]\nname = 'a'\nkind = 'query-rate'\nrising = '10k'");
+        assert!(text.contains(&format!("every {}", show_duration(defaults::TICK))), "{text}");
+        let falling = show_number(10_000.0 * defaults::FALLING);
+        assert!(text.contains(&format!("under {falling} for {}", show_duration(defaults::KEEP_FOR))), "{text}");
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_status() {
+        assert_eq!(effective("Name:\tx\nCapEff:\t0000000000003000\n"), NET_ADMIN | NET_RAW);
+        assert_eq!(effective(""), 0);
+    }
+
+    fn printed(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let text = text.replace("/etc/oopsd/webhook.secret", "s");
+        let config = Config::parse(&folder.path().join("f.toml"), &text).unwrap();
+        let mut out = Vec::new();
+        print(&config, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+}
