@@ -81,7 +81,10 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
     let orders = orders(&runtime).map_err(Error::Runtime)?;
     let mut daemon = Daemon::start(arguments, source, config, &runtime)?;
     let outcome = daemon.judge(&orders);
-    daemon.stop()?;
+    let farewell = daemon.stop();
+    // A name that is still being looked up would hold the runtime up.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    farewell?;
     match outcome {
         // Whoever read the output has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -209,7 +212,8 @@ impl Daemon {
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
             let view = self.engine.view();
-            board.offer(view.node_rates().queries.is_some(), || Snapshot::take(view, self.beside()));
+            let counting = !view.blind() && view.node_rates().queries.is_some();
+            board.offer(counting, || Snapshot::take(view, self.beside()));
         }
         Ok(())
     }
