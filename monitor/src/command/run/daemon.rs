@@ -1,0 +1,249 @@
+//! Everything that runs, and the thread that judges: ticks, reloads, the stop.
+
+use super::source::Source;
+use super::{Error, Order};
+use crate::capture::attribution::Attribution;
+use crate::capture::socket::{self, Socket};
+use crate::channel::{self, Channels};
+use crate::cli::Run;
+use crate::config::{self, Config};
+use crate::http::{self, Board};
+use crate::interval::Intervals;
+use crate::metrics::{self, Snapshot};
+use crate::print::Printer;
+use crate::router::Routers;
+use crate::summary::Summary;
+use crossbeam_channel::{Receiver, select};
+use engine::{Engine, Plan, Sample, Time, Wall};
+use std::io::{self, ErrorKind, Stdout};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Runtime;
+
+/// How long channels get to say what they still have to say when the daemon stops.
+const FAREWELL: Duration = Duration::from_millis(1_200);
+
+/// Everything that runs.
+pub(super) struct Daemon {
+    source: Source,
+    config: Config,
+    started: Instant,
+    attribution: Arc<Attribution>,
+    socket: Socket,
+    engine: Engine,
+    channels: Channels,
+    routers: Routers,
+    board: Option<Arc<Board>>,
+    reloaded: (bool, Wall),
+    intervals: Intervals,
+    rows: Option<Printer<Stdout>>,
+    first: Wall,
+}
+
+impl Daemon {
+    pub(super) fn start(arguments: &Run, source: Source, mut config: Config, runtime: &Runtime) -> Result<Self, Error> {
+        let rows = arguments.json || arguments.interval.is_some() || source.observes();
+        let every = arguments.interval.unwrap_or(Duration::from_secs(1));
+        if arguments.interval.is_some() {
+            config.plan.tick = config.plan.tick.min(every);
+        }
+        let sender = channel::Sender { node: config.node.clone(), boot: boot() };
+        let channels = Channels::start(&config.channels, sender, runtime.handle().clone())?;
+        let attribution = source.attribution(&config);
+        let socket = capture(&config, &attribution)?;
+        let board = match config.metrics {
+            Some(address) => Some(serve(address, config.plan.tick, runtime)?),
+            None => None,
+        };
+        let routers =
+            Routers::start(&config.routers, &config.plan.routes, arguments.dry_run, runtime.handle().clone())?;
+        tracing::info!(
+            node = config.node,
+            interfaces = ?config.capture.interfaces,
+            conditions = config.plan.conditions.len(),
+            routes = config.plan.routes.len(),
+            "counting"
+        );
+        Ok(Self {
+            engine: Engine::new(config.plan.clone()),
+            source,
+            config,
+            started: Instant::now(),
+            attribution,
+            socket,
+            channels,
+            routers,
+            board,
+            reloaded: (true, wall()),
+            intervals: Intervals::new(every),
+            rows: rows.then(|| Printer::new(io::stdout(), arguments.json)),
+            first: wall(),
+        })
+    }
+
+    /// Ticks and obeys until told to stop, or until standard output fails.
+    pub(super) fn judge(&mut self, orders: &Receiver<Order>) -> io::Result<()> {
+        let mut ticks = crossbeam_channel::tick(self.config.plan.tick);
+        loop {
+            select! {
+                recv(ticks) -> _ => self.tick()?,
+                recv(orders) -> order => match order {
+                    Ok(Order::Reload) => {
+                        self.reload()?;
+                        ticks = crossbeam_channel::tick(self.config.plan.tick);
+                    }
+                    Ok(Order::Stop) | Err(_) => return Ok(()),
+                },
+            }
+        }
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let taken = Instant::now();
+        let sample = self.socket.sample(self.time(taken), wall());
+        self.learn();
+        self.take(&sample, taken)?;
+        if let Some(board) = &self.board {
+            let view = self.engine.view();
+            let counting = !view.blind() && view.node_rates().queries.is_some();
+            board.offer(counting, || Snapshot::take(view, self.beside()));
+        }
+        Ok(())
+    }
+
+    /// What the metrics say beside the engine's view.
+    fn beside(&self) -> metrics::Daemon {
+        metrics::Daemon {
+            captures: self.socket.status(),
+            channels: self.channels.status(),
+            routers: self.routers.status(),
+            reload_success: self.reloaded.0,
+            reloaded: self.reloaded.1,
+        }
+    }
+
+    fn take(&mut self, sample: &Sample, taken: Instant) -> io::Result<()> {
+        tracing::trace!(moved = sample.moved.len(), frames = sample.sight.frames, "sample");
+        let step = self.engine.step(sample);
+        for signal in &step.signals {
+            tracing::info!(
+                condition = signal.condition,
+                state = signal.state.as_str(),
+                value = signal.value,
+                threshold = signal.threshold,
+                seq = signal.seq,
+                "signal"
+            );
+            self.channels.send(signal, taken);
+        }
+        self.routers.want(&step.intents);
+        let view = self.engine.view();
+        if let (Some(row), Some(printer)) = (self.intervals.look(view), &mut self.rows) {
+            printer.row(&row, &view.plan().names)?;
+        }
+        Ok(())
+    }
+
+    /// While observing, names come with the packets.
+    fn learn(&mut self) {
+        if self.attribution.learned_count() >= self.engine.view().plan().names.slots() {
+            let plan = self.engine.view().plan().clone();
+            self.engine.replan(Plan { names: Arc::new(self.attribution.learned()), ..plan });
+        }
+    }
+
+    /// Takes up the configuration anew; keeps the old one if there is anything wrong with it.
+    fn reload(&mut self) -> io::Result<()> {
+        match self.replace() {
+            Ok((last, taken)) => {
+                self.reloaded = (true, wall());
+                self.take(&last, taken)?;
+                self.engine.replan(self.config.plan.clone());
+                tracing::info!(conditions = self.config.plan.conditions.len(), "configuration reloaded");
+            }
+            Err(error) => {
+                self.reloaded.0 = false;
+                tracing::error!("not reloaded, the old configuration stays in force: {error}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Daemon {
+    /// Swaps everything that the new configuration changes. The last sample of the old attribution is still to be taken.
+    fn replace(&mut self) -> Result<(Sample, Instant), Error> {
+        let config = self.source.load()?;
+        if config.metrics != self.config.metrics {
+            tracing::warn!("[metrics] listen changes with the next start");
+        }
+        let attribution = self.source.attribution(&config);
+        let fresh = if config.capture == self.config.capture { None } else { Some(capture(&config, &attribution)?) };
+        self.channels.reload(&config.channels)?;
+        self.routers.replace(&config.routers, &config.plan.routes)?;
+        let taken = Instant::now();
+        let (at, wall) = (self.time(taken), wall());
+        let last = match fresh {
+            Some(fresh) => {
+                let mut old = std::mem::replace(&mut self.socket, fresh);
+                old.stop();
+                old.sample(at, wall)
+            }
+            None => self.socket.replace(&attribution, at, wall),
+        };
+        self.attribution = attribution;
+        self.config = config;
+        Ok((last, taken))
+    }
+
+    /// Stops counting, says what it all came to, and lets the channels finish. Routes stay as they are.
+    pub(super) fn stop(mut self) -> Result<(), Error> {
+        let taken = Instant::now();
+        self.socket.stop();
+        let last = self.socket.sample(self.time(taken), wall());
+        let _ = self.engine.step(&last);
+        let waiting = self.channels.close(taken + FAREWELL);
+        if waiting > 0 {
+            tracing::warn!(waiting, "signals were not delivered");
+        }
+        tracing::info!("stopped; routes stay as they are");
+        let Some(printer) = &mut self.rows else { return Ok(()) };
+        let view = self.engine.view();
+        let summary = Summary::new(view, &self.intervals, Some((self.first, wall())), view.sight().frames);
+        printer.summary(&summary).or_else(quiet).map_err(Error::Output)
+    }
+
+    fn time(&self, now: Instant) -> Time {
+        Time(u64::try_from(now.duration_since(self.started).as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+fn quiet(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
+}
+
+fn capture(config: &Config, attribution: &Arc<Attribution>) -> Result<Socket, socket::Error> {
+    let config::Capture { interfaces, ports, buffer, threads } = &config.capture;
+    Socket::start(interfaces, *ports, *buffer, *threads, attribution)
+}
+
+fn serve(address: SocketAddr, tick: Duration, runtime: &Runtime) -> Result<Arc<Board>, http::Error> {
+    let listener = runtime.block_on(http::bind(address))?;
+    let board = Arc::new(Board::new(tick));
+    runtime.spawn(http::serve(listener, Arc::clone(&board)));
+    Ok(board)
+}
+
+/// The wall clock, which is only ever printed.
+fn wall() -> Wall {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Wall(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Tells this run's signals from those of other runs.
+fn boot() -> String {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).expect("the kernel has random numbers");
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
