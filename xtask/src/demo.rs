@@ -12,9 +12,13 @@ pub(crate) use receiver::receive;
 use crate::command::{cargo, output, run, succeeds};
 use crate::setup::{Purpose, is_root, setup};
 use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use lab::Lab;
 use std::env;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -85,7 +89,7 @@ fn tell(lab: &mut Lab) -> Result<()> {
 }
 
 /// Writes what the programs read; the path of oopsd's configuration.
-fn write_files(lab: &Lab, oopsd: &Path) -> Result<std::path::PathBuf> {
+fn write_files(lab: &Lab, oopsd: &Path) -> Result<PathBuf> {
     lab.write("knot.conf", include_str!("demo/knot.conf"))?;
     for zone in ["nl", "example.org"] {
         lab.write(&format!("{zone}.zone"), &format!("$ORIGIN {zone}.\n{}", include_str!("demo/zone")))?;
@@ -94,8 +98,9 @@ fn write_files(lab: &Lab, oopsd: &Path) -> Result<std::path::PathBuf> {
     lab.write("elsewhere.queries", "www.example.net A\nexample.net SOA\n")?;
     lab.write("upstream.bird.conf", include_str!("demo/upstream.bird.conf"))?;
     lab.write("host.bird.conf", include_str!("demo/host.bird.conf"))?;
-    let secret = "whsec_".to_owned() + output(Command::new("openssl").args(["rand", "-base64", "32"]))?.trim();
-    lab.write("webhook.secret", &secret)?;
+    let mut secret = [0; 32];
+    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut secret)).context("no random bytes")?;
+    lab.write("webhook.secret", &format!("whsec_{}", STANDARD.encode(secret)))?;
     let config = lab.write("oopsd.toml", include_str!("demo/oopsd.toml"))?;
     let checked = output(Command::new(oopsd).arg("check").arg("-c").arg(&config))?;
     let fragment = checked.find("define OOPSD_AS").context("`oopsd check` prints nothing for bird.conf")?;

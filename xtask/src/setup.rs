@@ -28,7 +28,7 @@ pub(crate) enum Purpose {
 pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     let purposes = if purposes.is_empty() { Purpose::value_variants() } else { purposes };
     let installed = installed_packages()?;
-    let wanted: BTreeSet<&str> = purposes.iter().flat_map(|purpose| packages(*purpose)).copied().collect();
+    let wanted: BTreeSet<&str> = purposes.iter().flat_map(|purpose| packages(*purpose)).collect();
     let packages: Vec<&str> = wanted.into_iter().filter(|package| !installed.contains(*package)).collect();
     let tools: Vec<&Tool> = TOOLS
         .iter()
@@ -42,18 +42,19 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     tools.into_iter().try_for_each(Tool::install)
 }
 
-/// Debian packages, without those that any Debian has.
-fn packages(purpose: Purpose) -> &'static [&'static str] {
-    match purpose {
-        Purpose::Build | Purpose::Check => &["gcc", "libc6-dev", "libpcap-dev", "pkg-config"],
-        Purpose::Demo => &["gcc", "libc6-dev", "libpcap-dev", "pkg-config", "bird2", "dnsperf", "iproute2", "knot"],
+/// Debian packages: what compiling oopsd takes, and what `purpose` takes besides.
+fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
+    let besides: &[&str] = match purpose {
+        Purpose::Build | Purpose::Check => &[],
+        Purpose::Demo => &["bird2", "dnsperf", "iproute2", "knot", "procps"],
         #[rustfmt::skip]
         Purpose::Test => &[
-            "gcc", "libc6-dev", "libpcap-dev", "pkg-config", "bird2", "dnsperf", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl",
-            "prometheus", "tcpdump", "tshark", "unbound",
+            "bird2", "dnsperf", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "tcpdump",
+            "tshark", "unbound",
         ],
-        Purpose::Bench => &["gcc", "libc6-dev", "libpcap-dev", "pkg-config", "dnstop", "tcpdump", "tshark"],
-    }
+        Purpose::Bench => &["dnstop", "tcpdump", "tshark"],
+    };
+    ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(besides).copied()
 }
 
 /// What cargo or rustup installs.
