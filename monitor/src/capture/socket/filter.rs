@@ -3,7 +3,8 @@
 use wire::Ports;
 
 /// Matches frames with these ports at either end, under up to two VLAN tags; and, so that they are counted by reason or
-/// read behind their headers, later IPv4 fragments and IPv6 packets whose first next header is an extension header.
+/// read behind their headers, later IPv4 fragments and IPv6 packets whose first next header is an extension header, but
+/// not ICMPv6 behind one: multicast listeners report that way on every link.
 ///
 /// `vlan` moves the offsets of all that is written behind it, so the plain case stands first. libpcap looks for the outer
 /// tag where the kernel puts it, beside the frame or in it.
@@ -12,7 +13,7 @@ pub(super) fn filter(ports: Ports) -> String {
     let ports = ports.collect::<Vec<_>>().join(" or ");
     let plain = format!(
         "((udp or tcp) and ({ports})) or (ip[6:2] & 0x1fff != 0 and (ip proto 17 or ip proto 6)) \
-         or ip6 proto 0 or ip6 proto 43 or ip6 proto 44 or ip6 proto 60"
+         or ((ip6 proto 0 or ip6 proto 43 or ip6 proto 60) and ip6[40] != 58) or ip6 proto 44"
     );
     format!("{plain} or (vlan and ({plain} or (vlan and ({plain}))))")
 }
@@ -43,7 +44,9 @@ mod tests {
     #[test]
     fn nothing_else_passes() {
         let program = program(Ports::new(&[5353, 853]).unwrap());
-        for frame in [frames::message("nl.", false, "192.0.2.1", "203.0.113.9"), later_fragment(1), extended(58)] {
+        for frame in
+            [frames::message("nl.", false, "192.0.2.1", "203.0.113.9"), later_fragment(1), extended(58), report()]
+        {
             for tags in 0..=2 {
                 assert!(!program.filter(&tagged(&frame, tags)), "{frame:x?} under {tags} tags");
             }
@@ -66,6 +69,12 @@ mod tests {
         let mut frame = frames::message("nl.", false, "192.0.2.1", "203.0.113.9");
         frame[14 + 7] = 185;
         frame[14 + 9] = protocol;
+        frame
+    }
+
+    fn report() -> Vec<u8> {
+        let mut frame = extended(0);
+        frame[14 + 40] = 58;
         frame
     }
 

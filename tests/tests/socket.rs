@@ -1,0 +1,313 @@
+//! Packet sockets on real interfaces: two namespaces and a cable, a server in the one and a client in the other.
+
+use anyhow::{Result, ensure};
+use core::time::Duration;
+use engine::{Names, Sample, Time, Wall};
+use etherparse::PacketBuilder;
+use oopsd::capture::attribution::Attribution;
+use oopsd::capture::socket::{Error, Socket};
+use std::fs::File;
+use std::net::UdpSocket;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+use tests::lab::{self, Namespace, until};
+use wire::count::{FIELDS, NODE};
+use wire::{Direction, Family, Node, Ports, Transport};
+
+const SOON: Duration = Duration::from_secs(5);
+const BUFFER: usize = 1 << 20;
+const HOST: &str = "192.0.2.1";
+const CLIENT: &str = "192.0.2.2";
+
+#[test]
+fn every_datagram_counts_once_and_in_its_direction() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    for threads in [1, 3] {
+        let mut capture = lab.capture("eth0", threads)?;
+        for number in 0..8 {
+            lab.exchange(&lab.client, &lab.host, HOST, 64, number)?;
+        }
+        lab.exchange(&lab.host, &lab.client, CLIENT, 30, 0)?;
+        capture.comes_to(&[(RECEIVED_QUERY, 512), (SENT_RESPONSE, 512), (SENT_QUERY, 30), (RECEIVED_RESPONSE, 30)])?;
+        assert_eq!(capture.zone, [512, 512, 0, 0, 0, 0, 0], "{threads} threads");
+    }
+    Ok(())
+}
+
+#[test]
+fn frames_count_under_one_tag_and_under_two() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    for tags in 0..=2 {
+        let mut capture = lab.capture("eth0", 1)?;
+        send_frames(&lab.client, 100, &tagged(tags, &query(1), 5353, 53))?;
+        send_frames(&lab.host, 100, &tagged(tags, &response(1), 53, 5353))?;
+        send_frames(&lab.client, 100, &tagged(tags, &query(1), 5353, 5353))?;
+        capture.comes_to(&[(RECEIVED_QUERY, 100), (SENT_RESPONSE, 100)])?;
+        capture.reached_by(200)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn on_the_loopback_interface_a_datagram_counts_once() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut capture = lab.capture("lo", 1)?;
+    lab.exchange(&lab.host, &lab.host, "127.0.0.1", 100, 0)?;
+    capture.comes_to(&[(RECEIVED_QUERY, 100), (SENT_RESPONSE, 100)])?;
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_goes_away_is_taken_up_again() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut capture = lab.capture("eth0", 1)?;
+    lab.exchange(&lab.client, &lab.host, HOST, 10, 0)?;
+    capture.comes_to(&[(RECEIVED_QUERY, 10), (SENT_RESPONSE, 10)])?;
+    lab.host.ip("link set eth0 down")?;
+    capture.says(Some("the interface is down"))?;
+    lab.host.ip("link set eth0 up")?;
+    capture.says(None)?;
+    lab.exchange(&lab.client, &lab.host, HOST, 10, 1)?;
+    capture.comes_to(&[(RECEIVED_QUERY, 20), (SENT_RESPONSE, 20)])?;
+    lab.host.ip("link delete eth0")?;
+    capture.says(Some("the interface is gone"))?;
+    lab.lay()?;
+    capture.says(None)?;
+    lab.exchange(&lab.client, &lab.host, HOST, 10, 2)?;
+    capture.comes_to(&[(RECEIVED_QUERY, 30), (SENT_RESPONSE, 30)])?;
+    capture.reached_by(60)
+}
+
+#[test]
+fn an_idle_capture_costs_nothing_and_stops_at_once() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    lab.host.ip("link set eth0 down")?;
+    lab.host.ip("link set eth0 name idle0")?;
+    lab.host.ip("link set idle0 up")?;
+    let mut capture = lab.capture("idle0", 1)?;
+    let span = Duration::from_secs(3);
+    thread::sleep(span);
+    let spent = processor_time("capture idle0")?;
+    let start = Instant::now();
+    capture.socket.stop();
+    let stopped = start.elapsed();
+    println!("idle for {span:?}: {spent:?} of processor time; stopped in {stopped:?}");
+    ensure!(spent <= Duration::from_millis(10) && stopped < Duration::from_millis(500));
+    Ok(())
+}
+
+#[test]
+fn what_is_misspelt_is_an_error_and_what_is_down_is_not() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let error = lab.start("eth9", 1).expect_err("there is no eth9");
+    assert_eq!(error, Error::NoInterface(String::from("eth9")));
+    lab.host.ip("link set eth0 down")?;
+    assert_eq!(lab.start("eth0", 1)?.status()[0].blind.as_deref(), Some("the interface is down"));
+    Ok(())
+}
+
+#[test]
+fn a_reload_loses_no_count() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut socket = lab.start("eth0", 1)?;
+    let mut generations: Vec<(u64, u64)> = Vec::new();
+    let mut note = |sample: &Sample| {
+        let total = sample.node[RECEIVED_QUERY];
+        match generations.last_mut() {
+            Some(last) if last.0 == sample.generation => last.1 = total,
+            _ => generations.push((sample.generation, total)),
+        }
+        generations.iter().map(|(_, total)| total).sum::<u64>()
+    };
+    thread::scope(|scope| {
+        let queries = || (0..10).try_for_each(|number| lab.exchange(&lab.client, &lab.host, HOST, 50, number));
+        let traffic = scope.spawn(queries);
+        while !traffic.is_finished() {
+            note(&socket.replace(&attribution(), Time(0), Wall(0)));
+            thread::yield_now();
+        }
+        traffic.join().expect("no panic")?;
+        until("all queries count", SOON, || (note(&socket.sample(Time(0), Wall(0))) == 500).then_some(()))
+    })
+}
+
+const RECEIVED_QUERY: usize = message(Direction::Received, false);
+const SENT_RESPONSE: usize = message(Direction::Sent, true);
+const SENT_QUERY: usize = message(Direction::Sent, false);
+const RECEIVED_RESPONSE: usize = message(Direction::Received, true);
+
+const fn message(direction: Direction, response: bool) -> usize {
+    Node::Message { direction, response, transport: Transport::Udp, family: Family::V4 }.index()
+}
+
+/// A host, whose interfaces are watched, and a client.
+struct Lab {
+    host: Namespace,
+    client: Namespace,
+}
+
+impl Lab {
+    fn new() -> Result<Option<Self>> {
+        if !lab::ready(&["ip"]) {
+            return Ok(None);
+        }
+        let lab = Self { host: Namespace::new("capture")?, client: Namespace::new("capture")? };
+        lab.lay()?;
+        Ok(Some(lab))
+    }
+
+    fn lay(&self) -> Result<()> {
+        self.host.cable("eth0", &self.client, "eth0")?;
+        self.host.ip(&format!("address add {HOST}/24 dev eth0"))?;
+        self.client.ip(&format!("address add {CLIENT}/24 dev eth0"))?;
+        Ok(())
+    }
+
+    fn start(&self, interface: &str, threads: usize) -> Result<Socket, Error> {
+        inside(&self.host, || Socket::start(&[interface.to_owned()], Ports::DNS, BUFFER, threads, &attribution()))
+    }
+
+    fn capture(&self, interface: &str, threads: usize) -> Result<Counted> {
+        Ok(Counted { socket: self.start(interface, threads)?, node: [0; NODE], zone: [0; FIELDS] })
+    }
+
+    /// Sends queries for `www.example.nl.` from one namespace to a server in another, and waits for each response.
+    fn exchange(&self, from: &Namespace, to: &Namespace, address: &str, queries: u16, number: u16) -> Result<()> {
+        let server = inside(to, || UdpSocket::bind((address, 53)))?;
+        let client = inside(from, || UdpSocket::bind(("0.0.0.0", 10_000 + number)))?;
+        server.set_read_timeout(Some(SOON))?;
+        client.set_read_timeout(Some(SOON))?;
+        client.connect((address, 53))?;
+        let mut buffer = [0; 512];
+        for id in 0..queries {
+            client.send(&query(id))?;
+            let (length, sender) = server.recv_from(&mut buffer)?;
+            buffer[2] |= 0x80;
+            server.send_to(&buffer[..length], sender)?;
+            client.recv(&mut buffer)?;
+        }
+        Ok(())
+    }
+}
+
+/// A capture and its newest totals.
+struct Counted {
+    socket: Socket,
+    node: [u64; NODE],
+    zone: [u64; FIELDS],
+}
+
+impl Counted {
+    fn look(&mut self) -> &Self {
+        let sample = self.socket.sample(Time(0), Wall(0));
+        self.node = sample.node;
+        if let Some(moved) = sample.moved.iter().find(|moved| moved.slot == 1) {
+            self.zone = moved.totals;
+        }
+        self
+    }
+
+    /// Waits until the node's totals are these and all others zero; and sees that nothing comes after.
+    fn comes_to(&mut self, totals: &[(usize, u64)]) -> Result<()> {
+        let mut expected = [0; NODE];
+        for &(index, total) in totals {
+            expected[index] = total;
+        }
+        let reached = until("all is counted", SOON, || (self.look().node == expected).then_some(()));
+        reached.map_err(|error| error.context(format!("{:?} is not {expected:?}", self.node)))?;
+        thread::sleep(Duration::from_millis(50));
+        ensure!(self.look().node == expected, "{:?} is more than {expected:?}", self.node);
+        Ok(())
+    }
+
+    /// Waits until so many frames have reached it, and sees that none was lost.
+    fn reached_by(&self, frames: u64) -> Result<()> {
+        let status = || self.socket.status().remove(0);
+        until("frames are counted", SOON, || (status().frames == frames).then_some(()))
+            .map_err(|error| error.context(format!("{:?} has not {frames} frames", status())))?;
+        ensure!(status().dropped == 0, "{:?}", status());
+        Ok(())
+    }
+
+    /// Waits until it is blind for this reason, or sees; says how long it took.
+    #[expect(clippy::print_stdout, reason = "how long it takes is part of the test's report")]
+    fn says(&mut self, blind: Option<&str>) -> Result<()> {
+        let start = Instant::now();
+        until("it says so", SOON, || (self.socket.status()[0].blind.as_deref() == blind).then_some(()))
+            .map_err(|error| error.context(format!("{:?} is not {blind:?}", self.socket.status())))?;
+        println!("{} after {:?}", blind.unwrap_or("it sees again"), start.elapsed());
+        Ok(())
+    }
+}
+
+fn attribution() -> Arc<Attribution> {
+    Arc::new(Attribution::new(&Names::new(["nl."], [""; 0]), &[]))
+}
+
+fn query(id: u16) -> Vec<u8> {
+    let [high, low] = id.to_be_bytes();
+    [&[high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], &b"\x03www\x07example\x02nl\0\0\x01\0\x01"[..]].concat()
+}
+
+fn response(id: u16) -> Vec<u8> {
+    let mut response = query(id);
+    response[2] |= 0x80;
+    response
+}
+
+/// A broadcast Ethernet frame with this datagram, under no tag, an 802.1Q tag, or one of those inside an 802.1ad tag.
+fn tagged(tags: usize, payload: &[u8], source: u16, destination: u16) -> Vec<u8> {
+    let outer: &[u8] = &[0x88, 0xA8, 0, 5];
+    let inner: &[u8] = &[0x81, 0x00, 0, 9];
+    let mut frame = Vec::new();
+    let datagram = PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [0xFF; 6]).ipv4([192, 0, 2, 2], [192, 0, 2, 1], 64);
+    datagram.udp(source, destination).write(&mut frame, payload).expect("a Vec takes everything");
+    [&frame[..12], [&[][..], inner, &[outer, inner].concat()][tags], &frame[12..]].concat()
+}
+
+/// Sends a frame as it is through `eth0`, so many times. The receiving kernel takes the outer tag off it; the sending one does not.
+fn send_frames(namespace: &Namespace, times: usize, frame: &[u8]) -> Result<()> {
+    inside(namespace, || {
+        // SAFETY: socket takes no pointers; the descriptor it gives is nobody else's.
+        let socket = unsafe { OwnedFd::from_raw_fd(libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0)) };
+        // SAFETY: sockaddr_ll is plain memory, for which zeros are valid.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = u16::try_from(libc::AF_PACKET)?;
+        // SAFETY: the name is a C string.
+        address.sll_ifindex = i32::try_from(unsafe { libc::if_nametoindex(c"eth0".as_ptr()) })?;
+        address.sll_protocol = u16::from_ne_bytes([frame[12], frame[13]]);
+        let length = u32::try_from(size_of_val(&address))?;
+        let to = (&raw const address).cast();
+        for _ in 0..times {
+            // SAFETY: the frame and the address are as long as they are said to be.
+            let sent = unsafe { libc::sendto(socket.as_raw_fd(), frame.as_ptr().cast(), frame.len(), 0, to, length) };
+            ensure!(sent == isize::try_from(frame.len())?, "{}", std::io::Error::last_os_error());
+        }
+        Ok(())
+    })
+}
+
+/// Runs `act` on a thread of its own in a namespace, where the sockets it opens and the threads it starts stay.
+fn inside<T: Send>(namespace: &Namespace, act: impl FnOnce() -> T + Send) -> T {
+    let file = File::open(format!("/run/netns/{}", namespace.name())).expect("the namespace is there");
+    let enter = || {
+        // SAFETY: the descriptor is open, and only this thread changes its namespace.
+        assert_eq!(unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) }, 0);
+        act()
+    };
+    thread::scope(|scope| scope.spawn(enter).join().expect("no panic"))
+}
+
+/// What the threads of this name have spent, in steps of 10 ms.
+fn processor_time(name: &str) -> Result<Duration> {
+    let mut ticks = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let stat = std::fs::read_to_string(task?.path().join("stat"))?;
+        if let Some((_, rest)) = stat.split_once(&format!("({name}) ")) {
+            ticks += rest.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>();
+        }
+    }
+    Ok(Duration::from_millis(10 * ticks))
+}
