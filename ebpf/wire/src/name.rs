@@ -127,7 +127,7 @@ impl NameWalk {
         key: &Key,
         suffixes: &mut Suffixes,
     ) -> Result<usize, Skip> {
-        for _ in 0..=LABELS {
+        for _ in 0..LABELS + 1 {
             if let Some(next) = self.step(frame, past_end, key, suffixes)? {
                 return Ok(next);
             }

@@ -305,7 +305,7 @@ fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
     });
     let mut next = next;
     let mut fragment = false;
-    for _ in 0..=EXTENSIONS {
+    for _ in 0..EXTENSIONS + 1 {
         match next {
             0 | 43 | 60 => {
                 let [after, length] = frame.read(at).ok_or(Skip::Truncated)?;

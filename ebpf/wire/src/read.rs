@@ -21,47 +21,41 @@ pub fn read<F: Frame>(
     key: &Key,
     each: &mut impl FnMut(Result<(&Packet, &Message), Skip>),
 ) {
-    let packet = match Packet::read(frame, link, ports) {
-        Ok(packet) => packet,
-        Err(skip) => return each(Err(skip)),
-    };
-    let end = packet.payload.wrapping_add(packet.length);
-    if packet.transport == Transport::Tcp && packet.length == 0 {
-        return each(Err(Skip::NotDns));
-    }
-    let mut at = packet.payload;
+    let packet = Packet::read(frame, link, ports);
+    let mut at = packet.map_or(0, |packet| packet.payload);
+    // There is one call of `each`, so that what it does is compiled once, in place.
     for nth in 0..SEGMENT {
         let mut message = Message::BLANK;
-        match one(frame, &packet, ports, at, end, key, &mut message) {
-            Ok(next) => {
-                each(Ok((&packet, &message)));
-                at = next;
-            }
-            Err(skip) => {
-                if nth == 0 || skip == Skip::Truncated {
-                    each(Err(skip));
-                }
-                return;
-            }
-        }
-        if at >= end {
+        let next = match &packet {
+            Ok(packet) => one(frame, packet, ports, at, key, &mut message),
+            Err(skip) => Err(*skip),
+        };
+        if nth > 0 && next.is_err_and(|skip| skip != Skip::Truncated) {
             return;
+        }
+        each(match (&packet, next) {
+            (Ok(packet), Ok(_)) => Ok((packet, &message)),
+            (_, Err(skip)) | (&Err(skip), _) => Err(skip),
+        });
+        match next {
+            Ok(Some(next)) => at = next,
+            Ok(None) | Err(_) => return,
         }
     }
 }
 
-/// Reads the message at `at` of a payload that goes to `end`, and gives where the next one would begin.
+/// Reads the message at `at` of a payload, and gives where the next one begins if there are more.
 #[inline(always)]
 fn one<F: Frame>(
     frame: &F,
     packet: &Packet,
     ports: Ports,
     at: usize,
-    end: usize,
     key: &Key,
     message: &mut Message,
-) -> Result<usize, Skip> {
+) -> Result<Option<usize>, Skip> {
     let tcp = packet.transport == Transport::Tcp;
+    let end = packet.payload.wrapping_add(packet.length);
     let (place, next) = match packet.transport {
         Transport::Udp => {
             let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
@@ -85,7 +79,7 @@ fn one<F: Frame>(
         }
     }
     walk.finish(frame, message);
-    Ok(next)
+    Ok((next < end).then_some(next))
 }
 
 /// The place of the message behind the length at `at` (RFC 7766 section 8), and where the next length would be.
@@ -94,6 +88,9 @@ fn one<F: Frame>(
 #[inline(always)]
 fn prefixed<F: Frame>(frame: &F, packet: &Packet, at: usize, end: usize) -> Result<(Place, usize), Skip> {
     let past_segment = if packet.fragment { Skip::Truncated } else { Skip::Segment };
+    if packet.length == 0 {
+        return Err(Skip::NotDns);
+    }
     let start = at.wrapping_add(2);
     if start > end {
         return Err(past_segment);

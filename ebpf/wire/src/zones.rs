@@ -64,7 +64,7 @@ impl Shape {
 pub fn find<B: Buckets + ?Sized>(suffixes: &Suffixes, shape: Shape, buckets: &B) -> u32 {
     let mut slot = OTHER;
     let mut hash = 0;
-    for depth in 0..=DEPTH {
+    for depth in 0..DEPTH + 1 {
         if shape.depths >> depth == 0 || depth > suffixes.labels {
             break;
         }
