@@ -18,6 +18,8 @@ pub const LENGTH: usize = 255;
 const LABEL: usize = 63;
 
 /// The per-boot secret that keys every hash, so that nobody can craft names that share a counter.
+///
+/// Both words must be random in all their bits: under a small number, names of a few bytes collide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub [u64; 2]);
 

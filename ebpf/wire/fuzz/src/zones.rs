@@ -11,7 +11,7 @@ pub(crate) fn check(bytes: &[u8]) {
     while let Some(name) = take(&mut rest) {
         names.push(name);
     }
-    let key = Key([names.len() as u64, 0x5DEE_CE66_D1CE_4E5B]);
+    let key = Key([0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3211]);
     let Some(query) = names.pop() else { return };
     let mut size = buckets_for(names.len());
     let (buckets, shape) = loop {
