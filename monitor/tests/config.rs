@@ -57,6 +57,16 @@ fn the_example_names_its_channels_and_its_router() {
     assert_eq!((table.name.as_str(), table.table), ("bird", 5353));
 }
 
+#[test]
+fn the_readme_shows_a_configuration_that_works() {
+    let text = include_str!("../../README.md");
+    let shown = text.split("## A configuration\n").nth(1).and_then(|rest| rest.split("`oopsd check`").next());
+    let shown: Vec<&str> = shown.unwrap().lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let config = read(&shown.join("\n")).unwrap();
+    assert_eq!((config.plan.conditions.len(), config.plan.routes.len(), config.channels.len()), (3, 1, 1));
+    assert_eq!(config.warnings, []);
+}
+
 /// Each file begins with the errors that it has, as `#! line:column: what`.
 #[test]
 fn every_broken_file_is_refused_as_it_says() {
@@ -174,12 +184,16 @@ proptest! {
     }
 }
 
-/// The example, whose secret is in a folder of its own.
 fn example() -> Result<Config, Errors> {
+    read(EXAMPLE)
+}
+
+/// A configuration whose secret is moved to a folder of its own.
+fn read(text: &str) -> Result<Config, Errors> {
     let folder = folder();
     let secret = folder.path().join("webhook.secret");
     write_secret(&secret, SECRET);
-    Config::parse(&folder.path().join("oopsd.toml"), &EXAMPLE.replace("/etc/oopsd/webhook.secret", "webhook.secret"))
+    Config::parse(&folder.path().join("oopsd.toml"), &text.replace("/etc/oopsd/webhook.secret", "webhook.secret"))
 }
 
 fn write_secret(path: &Path, secret: &str) {

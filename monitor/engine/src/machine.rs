@@ -203,17 +203,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_reads_as_the_readme_has_it() {
+    fn the_readme_has_the_table() {
         let table: Vec<String> = TABLE.iter().map(Rule::to_string).collect();
-        assert_eq!(
-            table,
-            [
-                "| unknown | value >= rising | for | met | yes |",
-                "| unknown | value < falling | keep-for | cleared | no |",
-                "| cleared | value >= rising | for | met | yes |",
-                "| met | value < falling | keep-for | cleared | yes |",
-            ]
-        );
+        assert!(include_str!("../../../README.md").contains(&table.join("\n")), "{}", table.join("\n"));
     }
 
     #[test]
