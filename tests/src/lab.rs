@@ -7,6 +7,9 @@ pub mod bird;
 use anyhow::{Context, Result, bail};
 use core::sync::atomic::{AtomicU32, Ordering};
 use core::time::Duration;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
@@ -37,6 +40,19 @@ fn is_installed(program: &str) -> bool {
     let mut folders: Vec<_> = std::env::split_paths(&path).collect();
     folders.extend(["/usr/sbin".into(), "/sbin".into()]);
     folders.iter().any(|folder| folder.join(program).is_file())
+}
+
+/// Where the program itself is: beside this test, which does not build it (`cargo xtask test` does, or `cargo build`).
+///
+/// # Errors
+/// When it is not there.
+pub fn oopsd() -> Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let program = this.ancestors().nth(2).context("tests are in target/PROFILE/deps")?.join("oopsd");
+    if !program.is_file() {
+        bail!("{} is not built: cargo build -p oopsd", program.display());
+    }
+    Ok(program)
 }
 
 /// A network namespace with its loopback interface up.
@@ -94,6 +110,22 @@ impl Namespace {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.name, program]);
         command
+    }
+
+    /// Does `work` in it. Sockets that `work` opens stay in it.
+    ///
+    /// # Errors
+    /// What `work` returns, or that the namespace cannot be entered.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(format!("/run/netns/{}", self.name))?;
+        let enter_and_work = || {
+            // SAFETY: the descriptor is open; only this thread changes its namespace, and it ends here.
+            if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                bail!("cannot enter {}: {}", self.name, std::io::Error::last_os_error());
+            }
+            work()
+        };
+        thread::scope(|scope| scope.spawn(enter_and_work).join().ok().context("panicked in a namespace")?)
     }
 }
 

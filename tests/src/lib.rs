@@ -1,3 +1,8 @@
 //! What the tests that cross a process, a namespace or a kernel stand on.
 
+pub mod daemon;
 pub mod lab;
+pub mod message;
+pub mod receiver;
+pub mod site;
+pub mod traffic;

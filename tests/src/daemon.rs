@@ -1,0 +1,288 @@
+//! `oopsd run` as a process in a namespace, and what it says: its signals, its metrics, its errors.
+
+use crate::lab::{Namespace, Running, oopsd, until};
+use anyhow::{Context, Result, bail, ensure};
+use core::time::Duration;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// How long anything may take that should take well under a second: eight times that, on a machine that does much else.
+pub const SOON: Duration = Duration::from_secs(8);
+
+/// The file that every test's log channel writes.
+const SIGNALS: &str = "signals.jsonl";
+
+/// Where every test's metrics are.
+const METRICS: &str = "127.0.0.1:9553";
+
+/// What comes before a test's own configuration: short windows, metrics, and a log of signals.
+const BASE: &str = r#"
+[capture]
+interfaces = ["eth0"]
+prefixes = ["192.0.2.0/24", "2001:db8::/48"]
+[rate]
+tick = "50ms"
+window = "500ms"
+slope-window = "1s"
+[metrics]
+[[channel]]
+type = "log"
+file = "signals.jsonl"
+"#;
+
+/// `oopsd run`, until it is dropped.
+#[derive(Debug)]
+pub struct Oopsd<'n> {
+    namespace: &'n Namespace,
+    folder: TempDir,
+    running: Running,
+}
+
+impl<'n> Oopsd<'n> {
+    /// Starts it with `config` behind a common beginning (log channel, metrics, short windows, `eth0`), and waits until it
+    /// is ready.
+    ///
+    /// # Errors
+    /// With what it wrote to standard error, if it does not become ready.
+    pub fn start(namespace: &'n Namespace, config: &str) -> Result<Self> {
+        Self::start_with(namespace, config, &[], |_| Ok(()))
+    }
+
+    /// As [`Self::start`], with more arguments, after `prepare` has put files into its folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(
+        namespace: &'n Namespace,
+        config: &str,
+        arguments: &[&str],
+        prepare: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
+        fs::write(folder.path().join("oopsd.toml"), format!("{BASE}{config}"))?;
+        prepare(folder.path())?;
+        let file = folder.path().join("oopsd.toml");
+        let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
+        let mut daemon = Self { namespace, running: spawn(namespace, folder.path(), &arguments)?, folder };
+        daemon.ready()?;
+        Ok(daemon)
+    }
+
+    /// Starts it with these arguments and nothing else, and waits for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn bare(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
+        Ok(Self { namespace, running: spawn(namespace, folder.path(), arguments)?, folder })
+    }
+
+    /// Waits until it counts and its first window is full.
+    ///
+    /// # Errors
+    /// With what it wrote to standard error, if it does not come to that or ends.
+    pub fn ready(&mut self) -> Result<()> {
+        let ready = until("ready or at an end", SOON, || match self.running.0.try_wait() {
+            Ok(None) => (self.status("/readyz").ok()? == 200).then_some(true),
+            Ok(Some(_)) | Err(_) => Some(false),
+        });
+        ensure!(ready.with_context(|| self.stderr())?, "{}", self.stderr());
+        Ok(())
+    }
+
+    /// Writes another configuration behind the common beginning. It is read at the next SIGHUP.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        Ok(fs::write(self.path("oopsd.toml"), format!("{BASE}{config}"))?)
+    }
+
+    /// A file in its folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Sends it a signal of the operating system.
+    pub fn kill(&self, signal: i32) {
+        // SAFETY: the process was started here and has not been waited for, so that its number is its own.
+        unsafe { libc::kill(libc::pid_t::try_from(self.running.0.id()).expect("a process number"), signal) };
+    }
+
+    /// Kills it, as SIGKILL does, and starts it again in the same folder.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn restart(&mut self, arguments: &[&str]) -> Result<()> {
+        self.running.kill();
+        let file = self.path("oopsd.toml");
+        let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
+        self.running = spawn(self.namespace, self.folder.path(), &arguments)?;
+        self.ready()
+    }
+
+    /// Sends SIGTERM and waits for the end; how it ended, and after how long.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> Result<(ExitStatus, Duration)> {
+        let asked = Instant::now();
+        self.kill(libc::SIGTERM);
+        let status = self.end()?;
+        Ok((status, asked.elapsed()))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn end(&mut self) -> Result<ExitStatus> {
+        let running = &mut self.running;
+        until("ended", SOON, || running.0.try_wait().ok().flatten()).with_context(|| self.stderr())
+    }
+
+    /// Signals so far, each by condition and state, in order.
+    #[must_use]
+    pub fn edges(&self) -> Vec<(String, String)> {
+        let text = |signal: &Value, key: &str| signal[key].as_str().unwrap_or_default().to_owned();
+        self.signals().iter().map(|signal| (text(signal, "condition"), text(signal, "state"))).collect()
+    }
+
+    /// Signals so far, as the log channel has them.
+    #[must_use]
+    pub fn signals(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.path(SIGNALS)).unwrap_or_default();
+        text.split_inclusive('\n')
+            .filter(|line| line.ends_with('\n'))
+            .map(|line| serde_json::from_str(line).expect("the log channel writes JSON"))
+            .collect()
+    }
+
+    /// Waits for the signal with this number.
+    ///
+    /// # Errors
+    /// With all that there are, if it does not come.
+    pub fn signal(&self, seq: usize) -> Result<Value> {
+        until(&format!("signal {seq}"), SOON, || self.signals().get(seq - 1).cloned())
+            .with_context(|| format!("{:?}\n{}", self.edges(), self.stderr()))
+    }
+
+    /// The lines it printed, as JSON.
+    #[must_use]
+    pub fn rows(&self) -> Vec<Value> {
+        self.stdout().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// What it printed.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.path("stdout")).unwrap_or_default()
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.path("stderr")).unwrap_or_default()
+    }
+
+    /// Its memory in the machine, in bytes.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.running.0.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
+    }
+
+    /// What `path` answers with, as a status.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn status(&self, path: &str) -> Result<u16> {
+        let (head, _) = self.get(path)?;
+        Ok(head.split(' ').nth(1).context("no status")?.parse()?)
+    }
+
+    /// Its metrics now.
+    ///
+    /// # Errors
+    /// When it does not answer, or with anything but 200.
+    pub fn metrics(&self) -> Result<Metrics> {
+        let (head, text) = self.get("/metrics")?;
+        if !head.starts_with("HTTP/1.1 200 ") {
+            bail!("/metrics: {head}");
+        }
+        Ok(Metrics(text))
+    }
+
+    /// Waits until a series has this value; an absent one has none.
+    ///
+    /// # Errors
+    /// With all series of its family as they are, if it does not come to that.
+    pub fn shows(&self, series: &str, value: u64) -> Result<()> {
+        let family = series.split('{').next().unwrap_or(series);
+        let value = value.to_string();
+        until(&format!("{series} {value}"), SOON, || {
+            (self.metrics().ok()?.series().get(series)? == &value).then_some(())
+        })
+        .with_context(|| self.metrics().map(|metrics| metrics.family(family)).unwrap_or_default())
+        .with_context(|| self.stderr())
+    }
+
+    fn get(&self, path: &str) -> Result<(String, String)> {
+        let mut stream = self.namespace.inside(|| Ok(TcpStream::connect(METRICS)?))?;
+        stream.set_read_timeout(Some(SOON))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: oopsd\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
+        Ok((head.to_owned(), body.to_owned()))
+    }
+}
+
+/// Its standard output and error are files in the folder, and are appended to.
+fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str]) -> Result<Running> {
+    let append = |name| File::options().append(true).create(true).open(folder.join(name));
+    let program = oopsd()?;
+    let mut command = namespace.command(program.to_str().context("UTF-8")?);
+    command.arg("run").args(arguments).stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
+    Running::start(&mut command)
+}
+
+/// The text of `/metrics`.
+#[derive(Clone, Debug)]
+pub struct Metrics(pub String);
+
+impl Metrics {
+    /// Every series with its value as printed.
+    #[must_use]
+    pub fn series(&self) -> BTreeMap<&str, &str> {
+        self.0.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' ')).collect()
+    }
+
+    /// The sum over all series of a family of totals.
+    #[must_use]
+    pub fn sum(&self, family: &str) -> u64 {
+        let of_family = |series: &str| series.split('{').next() == Some(family);
+        self.series()
+            .iter()
+            .filter(|(series, _)| of_family(series))
+            .filter_map(|(_, value)| value.parse::<u64>().ok())
+            .sum()
+    }
+
+    /// The lines of a family, for people.
+    #[must_use]
+    pub fn family(&self, family: &str) -> String {
+        self.0.lines().filter(|line| line.starts_with(family)).collect::<Vec<_>>().join("\n")
+    }
+}
