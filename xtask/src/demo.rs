@@ -103,7 +103,8 @@ fn write_files(lab: &Lab, oopsd: &Path) -> Result<PathBuf> {
     lab.write("webhook.secret", &format!("whsec_{}", STANDARD.encode(secret)))?;
     let config = lab.write("oopsd.toml", include_str!("demo/oopsd.toml"))?;
     let checked = output(Command::new(oopsd).arg("check").arg("-c").arg(&config))?;
-    let fragment = checked.find("define OOPSD_AS").context("`oopsd check` prints nothing for bird.conf")?;
-    lab.write("oopsd.bird.conf", &checked[fragment..])?;
+    let from = checked.find("    define OOPSD_AS").context("`oopsd check` prints nothing for bird.conf")?;
+    let fragment = checked[from..].lines().take_while(|line| line.is_empty() || line.starts_with("    "));
+    lab.write("oopsd.bird.conf", &fragment.collect::<Vec<_>>().join("\n"))?;
     Ok(config)
 }
