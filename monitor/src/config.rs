@@ -64,14 +64,23 @@ pub struct Capture {
     pub threads: usize,
 }
 
+/// What a configuration is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To run here: the secrets and certificates that channels need have to be there.
+    Run,
+    /// To judge only, maybe on another machine: they need not.
+    Judge,
+}
+
 impl Config {
     /// Reads the file at `path`. Files that it names are looked for beside it.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn load(path: &Path) -> Result<Self, Errors> {
+    pub fn load(path: &Path, purpose: Purpose) -> Result<Self, Errors> {
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(path, &text),
+            Ok(text) => Self::parse(path, &text, purpose),
             Err(error) => Err(Errors(vec![Finding::whole(path.to_owned(), format!("cannot read it: {error}"))])),
         }
     }
@@ -80,8 +89,8 @@ impl Config {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Errors> {
-        let mut document = Document::new(path, text);
+    pub fn parse(path: &Path, text: &str, purpose: Purpose) -> Result<Self, Errors> {
+        let mut document = Document::new(path, text, purpose);
         let config = document.root().and_then(|root| Self::read(&mut document, root));
         let warnings = document.close()?;
         // What could not be made has left an error.
@@ -235,7 +244,7 @@ mod tests {
 
     #[test]
     fn nothing_at_all_is_a_configuration() {
-        let config = Config::parse(Path::new("f.toml"), "").unwrap();
+        let config = Config::parse(Path::new("f.toml"), "", Purpose::Run).unwrap();
         assert_eq!((config.plan.tick, config.metrics), (defaults::TICK, None));
         assert_eq!(config.plan.names.slots(), 1);
     }
@@ -249,7 +258,7 @@ mod tests {
 
     #[test]
     fn metrics_listen_on_loopback_by_default() {
-        let config = Config::parse(Path::new("f.toml"), "[metrics]").unwrap();
+        let config = Config::parse(Path::new("f.toml"), "[metrics]", Purpose::Run).unwrap();
         assert_eq!(config.metrics, Some(defaults::LISTEN));
     }
 }

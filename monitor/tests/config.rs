@@ -1,7 +1,7 @@
 //! The configuration as operators meet it: the example that is shipped, a table of broken files, files made of noise.
 
 use engine::{Action, Condition, Judged, Kind, Policy, Scope, Thresholds};
-use oopsd::config::{Config, Errors};
+use oopsd::config::{Config, Errors, Purpose};
 use oopsd::{channel, router};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -73,7 +73,8 @@ fn every_broken_file_is_refused_as_it_says() {
     let mut wrong = String::new();
     for (path, text) in broken() {
         let expected: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#! ")).collect();
-        let errors = Config::load(&path).map_or_else(|errors| errors.to_string(), |_| String::from("none"));
+        let errors =
+            Config::load(&path, Purpose::Run).map_or_else(|errors| errors.to_string(), |_| String::from("none"));
         let prefix = format!("{}:", path.display());
         let found: Vec<&str> = errors.lines().map(|line| line.strip_prefix(&prefix).unwrap_or(line)).collect();
         if found != expected {
@@ -102,7 +103,7 @@ fn every_known_key_is_in_the_example() {
     let text: String = names.map(table).concat()
         + "[[channel]]\ntype = 'log'\nxyz = 1\n[[channel]]\ntype = 'webhook'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n";
-    let errors = Config::parse(Path::new("f"), &text).unwrap_err();
+    let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
     assert_eq!(lists.len(), 9);
@@ -113,7 +114,7 @@ fn every_known_key_is_in_the_example() {
 
 #[test]
 fn what_is_doubtful_is_a_warning() {
-    let config = Config::parse(Path::new("f.toml"), "[metrics]\nlisten = '[::]:9553'").unwrap();
+    let config = Config::parse(Path::new("f.toml"), "[metrics]\nlisten = '[::]:9553'", Purpose::Run).unwrap();
     let what = "`listen`: [::]:9553 is not a loopback address: everybody who reaches it can read it";
     assert_eq!(config.warnings[0].to_string(), format!("f.toml:2:10: {what}"));
 }
@@ -126,13 +127,21 @@ fn a_secret_that_everybody_can_read_is_a_warning() {
     write_secret(&secret, SECRET);
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
     let text = "[[channel]]\ntype = 'webhook'\nurl = 'http://127.0.0.1:8080/'\nsecret-file = 's'";
-    let config = Config::parse(&folder.path().join("f.toml"), text).unwrap();
+    let config = Config::parse(&folder.path().join("f.toml"), text, Purpose::Run).unwrap();
     assert!(config.warnings[0].to_string().contains("everybody can read"), "{:?}", config.warnings);
 }
 
 #[test]
+fn judging_alone_needs_no_secret() {
+    let config = Config::parse(Path::new("f.toml"), EXAMPLE, Purpose::Judge).unwrap();
+    assert_eq!(config.plan.conditions.len(), 4);
+    let errors = Config::parse(Path::new("f.toml"), EXAMPLE, Purpose::Run).unwrap_err();
+    assert!(errors.to_string().contains("/etc/oopsd/webhook.secret"), "{errors}");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let errors = Config::load(Path::new("tests/broken/not-there.toml")).unwrap_err();
+    let errors = Config::load(Path::new("tests/broken/not-there.toml"), Purpose::Run).unwrap_err();
     assert_eq!(
         errors.to_string(),
         "tests/broken/not-there.toml: cannot read it: No such file or directory (os error 2)"
@@ -144,7 +153,7 @@ fn names_of_a_file_follow_those_of_the_configuration() {
     let folder = folder();
     fs::write(folder.path().join("zones.txt"), "# all of them\r\nDE\r\n\n be. # Belgium\n").unwrap();
     let text = "[zones]\nnames = ['nl.']\nfile = 'zones.txt'\ngroups = { low = ['BE', 'nl'] }";
-    let config = Config::parse(&folder.path().join("f.toml"), text).unwrap();
+    let config = Config::parse(&folder.path().join("f.toml"), text, Purpose::Run).unwrap();
     let names = &config.plan.names;
     assert_eq!([names.get(1), names.get(2), names.get(3)], ["nl.", "de.", "be."]);
     assert_eq!(config.plan.groups[0].slots, [1, 3]);
@@ -153,7 +162,7 @@ fn names_of_a_file_follow_those_of_the_configuration() {
 proptest! {
     #[test]
     fn noise_is_no_panic(noise in any::<Vec<u8>>()) {
-        let _ = Config::parse(Path::new("f"), &String::from_utf8_lossy(&noise));
+        let _ = Config::parse(Path::new("f"), &String::from_utf8_lossy(&noise), Purpose::Run);
     }
 
     #[test]
@@ -166,7 +175,7 @@ proptest! {
             let end = (start + length).min(text.len());
             text.splice(start..end, with.chars());
         }
-        let _ = Config::parse(Path::new("f"), &text.into_iter().collect::<String>());
+        let _ = Config::parse(Path::new("f"), &text.into_iter().collect::<String>(), Purpose::Run);
     }
 
     #[test]
@@ -180,7 +189,7 @@ proptest! {
             Some((key, _)) if index == chosen => format!("{} = {value}\n", key.trim_start_matches("# ")),
             _ => format!("{line}\n"),
         });
-        let _ = Config::parse(Path::new("f"), &changed.collect::<String>());
+        let _ = Config::parse(Path::new("f"), &changed.collect::<String>(), Purpose::Run);
     }
 }
 
@@ -193,7 +202,11 @@ fn read(text: &str) -> Result<Config, Errors> {
     let folder = folder();
     let secret = folder.path().join("webhook.secret");
     write_secret(&secret, SECRET);
-    Config::parse(&folder.path().join("oopsd.toml"), &text.replace("/etc/oopsd/webhook.secret", "webhook.secret"))
+    Config::parse(
+        &folder.path().join("oopsd.toml"),
+        &text.replace("/etc/oopsd/webhook.secret", "webhook.secret"),
+        Purpose::Run,
+    )
 }
 
 fn write_secret(path: &Path, secret: &str) {

@@ -2,7 +2,7 @@
 
 use crate::channel::Config as Channel;
 use crate::config::units::{show_duration, show_number, show_size};
-use crate::config::{Config, Errors};
+use crate::config::{Config, Errors, Purpose};
 use crate::router::Config as Router;
 use crate::router::kernel_table::bird_fragment;
 use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope};
@@ -27,7 +27,7 @@ pub enum Error {
 /// # Errors
 /// Everything that is wrong with the file; what was wrong with `out`.
 pub fn check(path: &Path, out: &mut impl Write) -> Result<(), Error> {
-    let config = Config::load(path)?;
+    let config = Config::load(path, Purpose::Run)?;
     print(&config, out)?;
     for warning in &config.warnings {
         writeln!(out, "\nwarning: {warning}")?;
@@ -303,7 +303,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let text = text.replace("/etc/oopsd/webhook.secret", "s");
-        let config = Config::parse(&folder.path().join("f.toml"), &text).unwrap();
+        let config = Config::parse(&folder.path().join("f.toml"), &text, Purpose::Run).unwrap();
         let mut out = Vec::new();
         print(&config, &mut out).unwrap();
         String::from_utf8(out).unwrap()

@@ -3,7 +3,7 @@
 use crate::capture::attribution::Attribution;
 use crate::capture::file;
 use crate::cli::Replay;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Purpose};
 use crate::interval::{Intervals, Row};
 use crate::print::Printer;
 use crate::summary::Summary;
@@ -33,7 +33,7 @@ pub enum Error {
 /// When the configuration or a file cannot be read, or standard output fails.
 pub fn replay(arguments: &Replay) -> Result<(), Error> {
     let mut config = match &arguments.config {
-        Some(path) => Config::load(path)?,
+        Some(path) => Config::load(path, Purpose::Judge)?,
         None if arguments.zones.is_empty() => Config::observe(Vec::new()),
         None => Config::for_zones(arguments.zones.iter().map(String::as_str))?,
     };

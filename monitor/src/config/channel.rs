@@ -1,5 +1,6 @@
 //! `[[channel]]`: where signals go.
 
+use super::Purpose;
 use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
 use super::{defaults, word};
@@ -96,6 +97,9 @@ fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> 
     const RIGHT: &str = "write `whsec_` and the base64 of 24 to 64 random bytes into it";
     let file = value.text(document, "the name of a file")?;
     let path = document.beside(&file.it);
+    if document.purpose == Purpose::Judge {
+        return Some(path);
+    }
     let shown = path.display();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -118,6 +122,9 @@ fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> 
 
 fn authorities(document: &mut Document<'_>, file: &At<String>) -> PathBuf {
     let path = document.beside(&file.it);
+    if document.purpose == Purpose::Judge {
+        return path;
+    }
     match std::fs::read_to_string(&path) {
         Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
         Ok(_) => {

@@ -3,6 +3,7 @@
 //! Not serde: its internally tagged enums (`type = "webhook"`) lose the place of what is wrong, and it stops at the first
 //! error. Here every error of a file is found in one reading. What the keys mean is decided in the sections' own files.
 
+use super::Purpose;
 use super::finding::{Errors, Finding};
 use super::nearest::{listed, suggestion};
 use super::units;
@@ -27,13 +28,14 @@ pub(super) struct At<T> {
 pub(super) struct Document<'i> {
     path: &'i Path,
     text: &'i str,
+    pub(super) purpose: Purpose,
     errors: Vec<(usize, Finding)>,
     warnings: Vec<(usize, Finding)>,
 }
 
 impl<'i> Document<'i> {
-    pub(super) fn new(path: &'i Path, text: &'i str) -> Self {
-        Self { path, text, errors: Vec::new(), warnings: Vec::new() }
+    pub(super) fn new(path: &'i Path, text: &'i str, purpose: Purpose) -> Self {
+        Self { path, text, purpose, errors: Vec::new(), warnings: Vec::new() }
     }
 
     /// The whole file as a table; `None`, and an error, if it is not TOML.

@@ -3,7 +3,7 @@
 use super::Error;
 use crate::capture::attribution::Attribution;
 use crate::cli::{CONFIGURATION, Run};
-use crate::config::Config;
+use crate::config::{Config, Purpose};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Source {
 
     pub(super) fn load(&self) -> Result<Config, Error> {
         let Some(file) = &self.file else { return Ok(Config::observe(self.interfaces.clone())) };
-        let mut config = Config::load(file)?;
+        let mut config = Config::load(file, Purpose::Run)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
