@@ -4,5 +4,8 @@ pub mod daemon;
 pub mod lab;
 pub mod message;
 pub mod receiver;
+pub mod replay;
+pub mod servers;
 pub mod site;
 pub mod traffic;
+pub mod tshark;

@@ -32,7 +32,7 @@ proptest! {
         let frame = stack.frame(&bytes);
         let read = read(&frame, stack.link);
         prop_assert_eq!(read.len(), 1);
-        let (packet, message) = read[0].clone().map_err(|skip| TestCaseError::fail(skip.as_str()))?;
+        let (packet, message) = read[0].map_err(|skip| TestCaseError::fail(skip.as_str()))?;
         as_made(&frame, &stack, &dns, &packet, &message)?;
 
         let carried = oracle::carried(stack.link, &frame).expect("etherparse reads it");
@@ -129,7 +129,7 @@ proptest! {
             payload.splice(0..0, u16::try_from(payload.len()).unwrap().to_be_bytes());
         }
         let read = read(&stack.frame(&payload), stack.link);
-        let (_, message) = read[0].clone().map_err(|skip| TestCaseError::fail(skip.as_str()))?;
+        let (_, message) = read[0].map_err(|skip| TestCaseError::fail(skip.as_str()))?;
         prop_assert_eq!(slot(&message.suffixes, &wire_names), longest(&dns.labels, &names));
     }
 }
