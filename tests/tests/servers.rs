@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::Path;
 use tests::lab::{Namespace, ready};
+use tests::message::query;
 use tests::replay::{Replayed, replay};
 use tests::servers::{Dump, LAST, answers, ask, ask_in_one_segment, knotd, nsd, unbound};
 use tests::tshark::{Counts, Dissected, Seen, dissect};
@@ -28,7 +29,7 @@ fn knotd_over_udp_and_tcp_then_tagged_then_cut_off() -> Result<()> {
     answers(&lab.client, &mut server, V4, "example.org.")?;
     let dump = Dump::tcpdump(&lab.server, lab.folder(), "eth0", "")?;
     lab.load(V4, V6)?;
-    ask_in_one_segment(&lab.client, (V4.parse::<std::net::IpAddr>()?, 53).into(), &small_queries(20))?;
+    ask_in_one_segment(&lab.client, (V4.parse::<std::net::IpAddr>()?, 53).into(), &vec![query("www.nl."); 20])?;
     let file = dump.end(&lab.client, lab.folder(), V4, "example.org")?;
 
     let (seen, replayed) = the_same("knotd", &file)?;
@@ -230,12 +231,6 @@ fn questions(count: usize) -> Vec<String> {
         _ => format!("w{nth}.notexample.org A"),
     };
     (0..count).map(question).collect()
-}
-
-/// Queries without EDNS for `www.nl`.
-fn small_queries(count: u16) -> Vec<Vec<u8>> {
-    let query = |id: u16| [&id.to_be_bytes()[..], b"\x01\0\0\x01\0\0\0\0\0\0\x03www\x02nl\0\0\x01\0\x01"].concat();
-    (0..count).map(query).collect()
 }
 
 /// The frames of a pcap file with a VLAN tag each, every other with two.
