@@ -16,5 +16,7 @@ pub(crate) fn test() -> Result<()> {
 /// Runs the benches.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     setup(&[Purpose::Bench])?;
-    run(cargo(&["bench", "--package", "benches", "--"]).args(arguments))
+    // The program itself first: it is measured as a whole.
+    run(&mut cargo(&["build", "--release", "--package", "oopsd", "--locked"]))?;
+    run(cargo(&["bench", "--package", "benches", "--locked", "--"]).args(arguments))
 }
