@@ -26,11 +26,12 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn() -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("resident", resident::measure),
     ("replay", replay::measure),
     ("engine", engine::measure),
     ("packet", packet::measure),
+    ("million", packet::measure_million),
 ];
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@ use crate::process::{self, Daemon};
 use crate::{Outcome, frames, table, trace};
 use engine::Engine;
 use oopsd::capture::attribution::Attribution;
-use oopsd::config::Config;
+use oopsd::config::{Config, Purpose};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ pub(crate) fn measure() -> Outcome<()> {
     }
 
     let mut load = nanoseconds(1_000_000, || {
-        let config = Config::load(&million).expect("the configuration was written above");
+        let config = Config::load(&million, Purpose::Run).expect("the configuration was written above");
         let attribution = Attribution::new(&config.plan.names, &config.prefixes);
         assert_eq!(attribution.slots().zones, 1_000_000);
         drop(Engine::new(config.plan));
