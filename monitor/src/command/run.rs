@@ -83,15 +83,19 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
 }
 
 fn orders(runtime: &Runtime) -> io::Result<Receiver<Order>> {
-    let (sender, receiver) = crossbeam_channel::bounded(8);
+    let (sender, receiver) = crossbeam_channel::unbounded();
     let _inside = runtime.enter();
     let forward = |kind: SignalKind, order: fn() -> Order| -> io::Result<()> {
         let mut arrivals = signal(kind)?;
         let sender: Sender<Order> = sender.clone();
         runtime.spawn(async move {
             while arrivals.recv().await.is_some() {
-                // A full queue already holds enough reloads, and a stop will be asked for again.
-                let _ = sender.try_send(order());
+                let order = order();
+                // A reload that waits reads the file as it will be then. A stop is asked for once.
+                if matches!(order, Order::Stop) || sender.is_empty() {
+                    // Nobody receives any more: it stops already.
+                    let _ = sender.send(order);
+                }
             }
         });
         Ok(())
