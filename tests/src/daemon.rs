@@ -55,6 +55,17 @@ impl<'n> Oopsd<'n> {
         Self::start_with(namespace, config, &[], |_| Ok(()))
     }
 
+    /// As [`Self::start`], but waits only until it judges.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_blind(namespace: &'n Namespace, config: &str) -> Result<Self> {
+        let (folder, running) = configured(namespace, config, &[], |_| Ok(()))?;
+        let mut daemon = Self { namespace, folder, running };
+        daemon.answers("/healthz")?;
+        Ok(daemon)
+    }
+
     /// As [`Self::start`], with more arguments, after `prepare` has put files into its folder.
     ///
     /// # Errors
@@ -65,12 +76,8 @@ impl<'n> Oopsd<'n> {
         arguments: &[&str],
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
-        fs::write(folder.path().join("oopsd.toml"), format!("{BASE}{config}"))?;
-        prepare(folder.path())?;
-        let file = folder.path().join("oopsd.toml");
-        let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
-        let mut daemon = Self { namespace, running: spawn(namespace, folder.path(), &arguments)?, folder };
+        let (folder, running) = configured(namespace, config, arguments, prepare)?;
+        let mut daemon = Self { namespace, folder, running };
         daemon.ready()?;
         Ok(daemon)
     }
@@ -89,11 +96,16 @@ impl<'n> Oopsd<'n> {
     /// # Errors
     /// With what it wrote to standard error, if it does not come to that or ends.
     pub fn ready(&mut self) -> Result<()> {
-        let ready = until("ready or at an end", SOON, || match self.running.0.try_wait() {
-            Ok(None) => (self.status("/readyz").ok()? == 200).then_some(true),
+        self.answers("/readyz")
+    }
+
+    /// Waits until it answers with 200.
+    fn answers(&mut self, path: &str) -> Result<()> {
+        let well = until("ready or at an end", SOON, || match self.running.0.try_wait() {
+            Ok(None) => (self.status(path).ok()? == 200).then_some(true),
             Ok(Some(_)) | Err(_) => Some(false),
         });
-        ensure!(ready.with_context(|| self.stderr())?, "{}", self.stderr());
+        ensure!(well.with_context(|| self.stderr())?, "it ended: {}", self.stderr());
         Ok(())
     }
 
@@ -247,6 +259,22 @@ impl<'n> Oopsd<'n> {
         let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
         Ok((head.to_owned(), body.to_owned()))
     }
+}
+
+/// Starts it with a file of its own in a folder of its own.
+fn configured(
+    namespace: &Namespace,
+    config: &str,
+    arguments: &[&str],
+    prepare: impl FnOnce(&Path) -> Result<()>,
+) -> Result<(TempDir, Running)> {
+    let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
+    let file = folder.path().join("oopsd.toml");
+    fs::write(&file, format!("{BASE}{config}"))?;
+    prepare(folder.path())?;
+    let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
+    let running = spawn(namespace, folder.path(), &arguments)?;
+    Ok((folder, running))
 }
 
 /// Its standard output and error are files in the folder, and are appended to.

@@ -1,0 +1,104 @@
+//! Nothing grows with what an attacker sends: not memory, not series, not lines.
+
+use anyhow::{Context, Result, ensure};
+use core::time::Duration;
+use std::io::Write;
+use std::net::TcpStream;
+use tests::daemon::{Oopsd, SOON};
+use tests::lab::until;
+use tests::message::query;
+use tests::site::{SERVICE, Site};
+
+const CONFIG: &str = r#"
+[rate]
+lost-share = 0.9
+[zones]
+names = ["nl."]
+[[condition]]
+name = "busy"
+kind = "query-rate"
+rising = "1M"
+"#;
+
+#[test]
+fn random_names_grow_neither_memory_nor_series_nor_lines() -> Result<()> {
+    const FLOOD: u64 = 200_000;
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let _server = site.server(SERVICE[0], &["nl."])?;
+    let oopsd = Oopsd::start(&site.host, "[zones]\nnames = [\"nl.\"]\n")?;
+    let mut state = 1_u64;
+    let load = site.load(SERVICE[0], 1_000, move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        query(&if state >> 63 == 0 { format!("{state:016x}.nl.") } else { format!("{state:x}.{:04x}.", state >> 48) })
+    })?;
+    oopsd.shows("oopsd_condition_met", 0).ok();
+    until("a beginning", SOON, || (load.sent() > 1_000).then_some(()))?;
+    let (memory, series) = (oopsd.resident()?, oopsd.metrics()?.series().len());
+    load.set_rate(100_000);
+    until("a flood", Duration::from_secs(60), || (load.sent() > FLOOD).then_some(()))?;
+    let sent = load.stop()?;
+    let accounted = || {
+        let metrics = oopsd.metrics().ok()?;
+        let lost = metrics.sum("oopsd_capture_dropped_total") + site.lost().ok()?[0];
+        Some((metrics.sum("oopsd_queries_total"), lost, metrics))
+    };
+    let (_, _, metrics) = until("every query counted or said to be lost", SOON, || {
+        accounted().filter(|(counted, lost, _)| *counted + lost >= sent)
+    })
+    .with_context(|| format!("{sent} sent, {:?}", accounted().map(|(counted, lost, _)| (counted, lost))))?;
+    let grown = oopsd.resident()?.saturating_sub(memory);
+    ensure!(grown < 2 << 20, "{grown} bytes more");
+    // Codes and reasons that were zero so far may have come to be seen: a handful, whatever the names.
+    ensure!(metrics.series().len() < series + 8, "{series} series became {}", metrics.series().len());
+    ensure!(oopsd.stderr().lines().count() < 20, "{}", oopsd.stderr());
+    Ok(())
+}
+
+#[test]
+fn malformed_messages_are_counted_by_reason_and_nothing_else() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let oopsd = Oopsd::start(&site.host, "[zones]\nnames = [\"nl.\"]\n")?;
+    let lines = oopsd.stderr().lines().count();
+    let mut turn = 0;
+    let load = site.load(SERVICE[1], 5_000, move || {
+        turn = (turn + 1) % 5;
+        let mut message = query("\x1b[2J\r\n\0.nl.");
+        match turn {
+            0 => message.truncate(7),
+            1 => message[5] = 2,
+            2 => message.splice(12.., [0xC0, 12, 0, 1, 0, 1]).for_each(drop),
+            3 => message = query(&"x.".repeat(200)),
+            _ => message.truncate(15),
+        }
+        message
+    })?;
+    until("ten thousand", SOON, || (load.sent() > 10_000).then_some(()))?;
+    let sent = load.stop()?;
+    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+    until("all are skipped", SOON, || (oopsd.metrics().ok()?.sum("oopsd_skipped_total") == sent).then_some(()))
+        .with_context(|| {
+            format!("{sent} sent; {}", oopsd.metrics().map(|it| it.family("oopsd_skipped")).unwrap_or_default())
+        })?;
+    let metrics = oopsd.metrics()?;
+    ensure!(metrics.sum("oopsd_queries_total") == 0 && metrics.sum("oopsd_messages_total") == 0, "{}", metrics.0);
+    ensure!(oopsd.stderr().lines().count() == lines, "{}", oopsd.stderr());
+    ensure!(oopsd.signals().is_empty(), "{:?}", oopsd.edges());
+    Ok(())
+}
+
+#[test]
+fn slow_readers_of_the_metrics_delay_no_signal_and_change_no_count() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let oopsd = Oopsd::start(&site.host, &CONFIG.replace("[rate]\nlost-share = 0.9\n", "").replace("1M", "500"))?;
+    let mut slow = Vec::new();
+    for _ in 0..200 {
+        let mut stream = site.host.inside(|| Ok(TcpStream::connect("127.0.0.1:9553")?))?;
+        stream.write_all(b"GET /metrics HT")?;
+        slow.push(stream);
+    }
+    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    ensure!(oopsd.signal(1)?["state"] == "met");
+    let sent = load.stop()?;
+    drop(slow);
+    oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent)
+}
