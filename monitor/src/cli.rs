@@ -50,7 +50,7 @@ pub struct Run {
     /// Say what would be announced, and announce nothing.
     #[arg(long)]
     pub dry_run: bool,
-    /// Print a row this often [default with neither -c nor --json: 1s].
+    /// Print a row this often [default: 1s while observing or with --json; else none].
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub interval: Option<Duration>,
     /// Print rows and the closing summary as JSON, one object a line.

@@ -98,9 +98,6 @@ impl<W: Write> Judged<'_, W> {
             Ok(extent) => (extent, None),
             Err(error) => (file::Extent::default(), Some(error)),
         };
-        for cut in &extent.cut {
-            tracing::warn!(file = %cut.file.display(), frames = cut.after, "the last record is cut off: {}", cut.why);
-        }
         if broken.is_none() {
             let span = extent.first.zip(extent.last);
             let summary = Summary::new(view, &self.intervals, span, extent.frames);
