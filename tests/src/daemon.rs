@@ -20,7 +20,7 @@ pub const SOON: Duration = Duration::from_secs(8);
 const SIGNALS: &str = "signals.jsonl";
 
 /// Where every test's metrics are.
-const METRICS: &str = "127.0.0.1:9553";
+pub const METRICS: &str = "127.0.0.1:9553";
 
 /// What comes before a test's own configuration: short windows, metrics, and a log of signals.
 const BASE: &str = r#"
@@ -129,15 +129,23 @@ impl<'n> Oopsd<'n> {
         unsafe { libc::kill(libc::pid_t::try_from(self.running.0.id()).expect("a process number"), signal) };
     }
 
-    /// Kills it, as SIGKILL does, and starts it again in the same folder.
+    /// Kills it, as SIGKILL does, and starts it again in the same folder, waiting for nothing.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn kill_and_start(&mut self) -> Result<()> {
+        self.running.kill();
+        let file = self.path("oopsd.toml");
+        self.running = spawn(self.namespace, self.folder.path(), &["-c", file.to_str().context("UTF-8")?])?;
+        Ok(())
+    }
+
+    /// Kills it, as SIGKILL does, and starts it again in the same folder, and waits until it is ready.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn restart(&mut self, arguments: &[&str]) -> Result<()> {
-        self.running.kill();
-        let file = self.path("oopsd.toml");
-        let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
-        self.running = spawn(self.namespace, self.folder.path(), &arguments)?;
+    pub fn restart(&mut self) -> Result<()> {
+        self.kill_and_start()?;
         self.ready()
     }
 

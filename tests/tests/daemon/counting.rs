@@ -108,6 +108,21 @@ fn what_the_host_asks_itself_is_apart_from_what_it_is_asked() -> Result<()> {
 }
 
 #[test]
+fn on_the_loopback_interface_a_message_counts_once() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let server = site.server(SERVICE[0], &["nl."])?;
+    let oopsd = Oopsd::start_with(&site.host, ZONES, &["-i", "lo", "-i", "eth0"], |_| Ok(()))?;
+    let local = site.host.inside(|| Ok(std::net::UdpSocket::bind("0.0.0.0:0")?))?;
+    let local = Load::start(local, SERVICE[0].parse()?, 500, || query("www.nl."));
+    let remote = site.load(SERVICE[0], 500, || query("www.nl."))?;
+    until("some of both", SOON, || (local.sent() > 200 && remote.sent() > 200).then_some(()))?;
+    let sent = local.stop()? + remote.stop()?;
+    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+    oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent)?;
+    oopsd.shows("oopsd_responses_total{zone=\"nl.\",rcode=\"NOERROR\"}", server.stop()?[0])
+}
+
+#[test]
 fn an_interval_is_as_long_as_it_was_asked_for() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let mut oopsd = Oopsd::start_with(&site.host, ZONES, &["--json", "--interval", "100ms"], |_| Ok(()))?;

@@ -1,6 +1,8 @@
 //! SIGTERM ends it within two seconds, whatever it is doing; routes outlive it.
 
 use anyhow::{Context, Result, ensure};
+use core::time::Duration;
+use std::thread;
 use tests::daemon::{Oopsd, SOON};
 use tests::lab::{Namespace, until};
 use tests::message::query;
@@ -62,29 +64,57 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
 
     // The kernel says every change of the table, so that one that is made and undone shows too.
     let mut monitor = site.host.command("ip");
-    monitor.args(["monitor", "route"]).stdout(std::fs::File::create(oopsd.path("monitor"))?);
+    let changes = oopsd.path("monitor");
+    monitor.args(["monitor", "route"]).stdout(std::fs::File::create(&changes)?);
     let monitor = tests::lab::Running::start(&mut monitor)?;
-    let watched = || std::fs::read_to_string(oopsd.path("monitor")).unwrap_or_default();
+    let watched = || std::fs::read_to_string(&changes).unwrap_or_default();
     until("the kernel is watched", SOON, || {
         let _ = site.host.ip("route replace blackhole 198.51.100.0/24 table 99");
         watched().contains("198.51.100.0/24").then_some(())
     })?;
-    oopsd.restart(&[])?;
+    oopsd.restart()?;
     ensure!(table(&site.host) == demoted, "{demoted} became {}", table(&site.host));
     oopsd.signal(2)?;
     oopsd.shows(WANTED[0], 3)?;
     let (status, _) = oopsd.stop()?;
     ensure!(status.success() && table(&site.host) == demoted, "{demoted} became {}", table(&site.host));
-    oopsd.restart(&[])?;
-    let said = std::fs::read_to_string(oopsd.path("monitor"))?;
-    ensure!(!said.contains("table 5353"), "the routes were touched: {said}");
+    oopsd.restart()?;
+    // At any moment of its start, and of what it does then.
+    for moment in 0..10 {
+        oopsd.kill_and_start()?;
+        thread::sleep(Duration::from_millis(moment * 60));
+    }
+    oopsd.restart()?;
+    ensure!(!watched().contains("table 5353"), "the routes were touched: {}", watched());
 
     drop(load);
     until("plain again", SOON, || table(&site.host).is_empty().then_some(()))
         .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))?;
     oopsd.shows(WANTED[0], 0)?;
+    until("the kernel says so", SOON, || watched().contains("table 5353").then_some(()))?;
     drop(monitor);
     Ok(())
+}
+
+#[test]
+fn killed_while_it_changes_routes_it_ends_with_the_right_ones() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let mut oopsd = Oopsd::start(&site.host, ROUTES)?;
+    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    for moment in 0..6 {
+        // Its window is full and the condition met after some 600 ms.
+        thread::sleep(Duration::from_millis(550 + moment * 40));
+        oopsd.kill_and_start()?;
+        site.host.ip("route flush table 5353").ok();
+        site.host.ip("-6 route flush table 5353").ok();
+    }
+    until("both routes", SOON, || (table(&site.host).lines().count() == 2).then_some(()))
+        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))?;
+    oopsd.shows("oopsd_route_seen{prefix=\"192.0.2.0/24\",router=\"bird\"}", 3)?;
+    oopsd.shows("oopsd_route_seen{prefix=\"2001:db8::/48\",router=\"bird\"}", 1)?;
+    drop(load);
+    until("plain again", SOON, || table(&site.host).is_empty().then_some(()))
+        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))
 }
 
 #[test]
