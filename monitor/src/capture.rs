@@ -6,6 +6,7 @@ pub mod file;
 #[cfg(test)]
 mod frames;
 mod learner;
+mod lines;
 mod link;
 pub mod socket;
 pub mod tally;

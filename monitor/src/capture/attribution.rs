@@ -3,6 +3,7 @@
 //! Reading a frame and adding up are elsewhere: `wire::read`, `tally`.
 
 use super::learner::Learner;
+use super::lines::Lines;
 use super::tally::Slots;
 use crate::name;
 use engine::Names;
@@ -23,7 +24,7 @@ pub struct Attribution {
 
 #[derive(Debug)]
 enum Zones {
-    Table { shape: Shape, buckets: Vec<Bucket> },
+    Table { shape: Shape, buckets: Lines },
     Learner(Box<Learner>),
 }
 
@@ -47,13 +48,11 @@ impl Attribution {
         for slot in 1..=names.zones() {
             texts.extend(name::to_wire(names.get(slot)));
         }
-        let mut buckets = Vec::new();
         let mut size = zones::buckets_for(names.zones() as usize);
-        let shape = loop {
-            buckets.clear();
-            buckets.resize(size, Bucket::default());
-            match zones::build(WireNames(&texts), &key, &mut buckets) {
-                Ok(shape) => break shape,
+        let (shape, buckets) = loop {
+            let mut buckets = Lines::zero(size);
+            match zones::build(WireNames(&texts), &key, buckets.all_mut()) {
+                Ok(shape) => break (shape, buckets),
                 Err(zones::Full) => size *= 2,
             }
         };
@@ -141,7 +140,7 @@ impl Attribution {
     }
 }
 
-struct Table<'a>(&'a [Bucket]);
+struct Table<'a>(&'a Lines);
 
 impl Buckets for Table<'_> {
     #[inline(always)]

@@ -3,6 +3,7 @@
 //! It remembers what moved, so that taking a sample costs what moved and not what is configured (see `collector`).
 
 use super::attribution::Attribution;
+use super::lines::Lines;
 use wire::count::{self, CODES, FIELDS, NODE};
 use wire::{Counters, Direction, Field, Link, Node, Ports, Slice};
 
@@ -23,7 +24,7 @@ pub struct Slots {
 pub struct Tally {
     pub(super) node: [u64; NODE],
     /// The fields of each slot. The last word is the tally's own: the epoch it moved in, above; its row, below.
-    slots: Vec<[u64; FIELDS + 1]>,
+    slots: Lines,
     /// Extended errors. The first row is `other`'s, then those of the service prefixes; zones get theirs as they come.
     rows: Vec<Row>,
     most_rows: usize,
@@ -50,7 +51,7 @@ impl Tally {
         let most_rows = 1 + slots.prefixes as usize + (slots.zones as usize).min(ROWS);
         let mut tally = Self {
             node: [0; NODE],
-            slots: vec![[0; FIELDS + 1]; all],
+            slots: Lines::zero(all),
             rows: Vec::with_capacity(most_rows),
             most_rows,
             crowded: 0,
@@ -107,16 +108,17 @@ impl Tally {
             return 0;
         }
         let row = self.rows.len();
+        let Some(fields) = self.slots.get_mut(slot as usize) else { return 0 };
+        fields[FIELDS] |= row as u64;
         self.rows.push(Row { slot, moved: 0, totals: [0; CODES] });
-        self.slots[slot as usize][FIELDS] |= row as u64;
         row
     }
 
     #[cold]
     fn first_of_epoch(&mut self, slot: u32) {
+        let Some(fields) = self.slots.get_mut(slot as usize) else { return };
+        fields[FIELDS] = u64::from(self.epoch) << 32 | row_of(fields[FIELDS]) as u64;
         self.moved.push(slot);
-        let word = &mut self.slots[slot as usize][FIELDS];
-        *word = u64::from(self.epoch) << 32 | row_of(*word) as u64;
     }
 }
 

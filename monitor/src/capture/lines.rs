@@ -1,0 +1,54 @@
+//! Cache lines of eight words, zero at first: a table whose entry costs one miss, and whose untouched pages cost nothing.
+
+/// How many words a cache line has.
+const WORDS: usize = 8;
+
+/// Lines in a row. No `Vec` of aligned elements, because that would be made zero by writing to all of it.
+#[derive(Debug)]
+pub(super) struct Lines {
+    words: Vec<u64>,
+    /// The first word that begins a cache line.
+    first: usize,
+}
+
+impl Lines {
+    /// So many lines, all zero.
+    pub(super) fn zero(count: usize) -> Self {
+        let words = vec![0_u64; WORDS * count + WORDS - 1];
+        let first = words.as_ptr().align_offset(WORDS * size_of::<u64>()).min(WORDS - 1);
+        Self { words, first }
+    }
+
+    /// A line.
+    #[inline(always)]
+    pub(super) fn get(&self, index: usize) -> Option<&[u64; WORDS]> {
+        self.words.get(self.first + WORDS * index..)?.first_chunk()
+    }
+
+    /// A line, to write to.
+    #[inline(always)]
+    pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut [u64; WORDS]> {
+        self.words.get_mut(self.first + WORDS * index..)?.first_chunk_mut()
+    }
+
+    /// All of them, to write to.
+    pub(super) fn all_mut(&mut self) -> &mut [[u64; WORDS]] {
+        self.words[self.first..].as_chunks_mut().0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_lines_as_asked_for_and_each_is_aligned() {
+        for count in [0, 1, 5, 1000] {
+            let mut lines = Lines::zero(count);
+            assert_eq!(lines.all_mut().len(), count);
+            assert!((0..count).all(|index| lines.get(index).unwrap().as_ptr().addr().is_multiple_of(64)));
+            assert_eq!(lines.get(count), None);
+            assert_eq!(lines.get_mut(count), None);
+        }
+    }
+}
