@@ -69,7 +69,8 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
     let monitor = tests::lab::Running::start(&mut monitor)?;
     let watched = || std::fs::read_to_string(&changes).unwrap_or_default();
     until("the kernel is watched", SOON, || {
-        let _ = site.host.ip("route replace blackhole 198.51.100.0/24 table 99");
+        site.host.ip("route add blackhole 198.51.100.0/24 table 99").ok()?;
+        site.host.ip("route del blackhole 198.51.100.0/24 table 99").ok()?;
         watched().contains("198.51.100.0/24").then_some(())
     })?;
     oopsd.restart()?;
