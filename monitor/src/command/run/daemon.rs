@@ -138,11 +138,10 @@ impl Daemon {
             self.channels.send(signal, taken);
         }
         self.routers.want(&step.intents);
+        // Looking costs what is configured, not what moved: only for those who see it.
+        let Some(printer) = &mut self.rows else { return Ok(()) };
         let view = self.engine.view();
-        if let (Some(row), Some(printer)) = (self.intervals.look(view), &mut self.rows) {
-            printer.row(&row, &view.plan().names)?;
-        }
-        Ok(())
+        self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, &view.plan().names))
     }
 
     /// While observing, names come with the packets.
