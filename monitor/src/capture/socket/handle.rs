@@ -122,11 +122,13 @@ impl Handle {
         self.capture.as_raw_fd()
     }
 
-    /// How many frames reached the socket since the last call, those lost included, and how many were lost.
+    /// How many frames were kept for reading since the last call, and how many were lost.
     pub(super) fn grown(&mut self) -> [u64; 2] {
         let Ok(stat) = self.capture.stats() else { return [0; 2] };
         let before = std::mem::replace(&mut self.totals, [stat.received, stat.dropped]);
-        [stat.received.wrapping_sub(before[0]), stat.dropped.wrapping_sub(before[1])].map(u64::from)
+        let (arrived, lost) = (stat.received.wrapping_sub(before[0]), stat.dropped.wrapping_sub(before[1]));
+        // What arrived includes what was lost (packet(7), PACKET_STATISTICS).
+        [arrived.saturating_sub(lost), lost].map(u64::from)
     }
 }
 
