@@ -12,7 +12,7 @@ use std::time::Duration;
 use wire::{Direction, Link, Ports};
 
 /// How long the kernel keeps a block of frames that is not full, in milliseconds.
-const BLOCK_TIMEOUT: u16 = 10;
+const BLOCK_TIMEOUT: u16 = 20;
 
 /// The longest frame that is captured whole; segmentation is offloaded, so frames are far longer than the MTU.
 const SNAPLEN: i32 = 65_535;

@@ -187,6 +187,8 @@ impl Daemon {
             Some(fresh) => {
                 let mut old = std::mem::replace(&mut self.socket, fresh);
                 old.stop();
+                // What both saw counts once, but for what is still in the ring: a block timeout's worth.
+                let _ = self.socket.replace(&attribution, at, wall);
                 old.sample(at, wall)
             }
             None => self.socket.replace(&attribution, at, wall),
