@@ -25,7 +25,8 @@ pub struct Intervals {
 struct Mark {
     at: Time,
     node: [u64; NODE],
-    zones: BTreeMap<u32, [u64; FIELDS]>,
+    /// Those that were ever seen, in the order of [`slots`].
+    zones: Vec<(u32, [u64; FIELDS])>,
 }
 
 /// One interval.
@@ -46,8 +47,6 @@ pub struct Row {
 pub struct Rates {
     /// Queries received a second.
     pub queries: f64,
-    /// Their change, over the slope window; `None` until it is full.
-    pub slope: Option<f64>,
     /// Responses sent a second.
     pub responses: f64,
     /// Responses sent with an Extended DNS Error, a second.
@@ -147,13 +146,13 @@ impl Mark {
         let all = view.plan().names.zones() <= SHOWN_ZONES;
         let mut extended = 0;
         let mut zones = Vec::new();
+        let mut before = self.zones.iter().peekable();
         for slot in slots(view) {
-            let now = view.totals(slot);
-            let then = self.zones.get(&slot).copied().unwrap_or_default();
-            let moved = Moved::between(&then, &now);
+            let then = before.next_if(|(seen, _)| *seen == slot).map_or([0; FIELDS], |(_, totals)| *totals);
+            let moved = Moved::between(&then, &view.totals(slot));
             extended += moved.extended_errors;
             if all || moved != Moved::default() {
-                zones.push((slot, moved.rates(seconds, view.rates(slot).slope)));
+                zones.push((slot, moved.rates(seconds)));
             }
         }
         let node = Moved {
@@ -161,7 +160,7 @@ impl Mark {
             responses: node_total(view.node(), true).wrapping_sub(node_total(&self.node, true)),
             extended_errors: extended,
         };
-        Row { wall, length, node: node.rates(seconds, view.node_rates().slope), zones }
+        Row { wall, length, node: node.rates(seconds), zones }
     }
 }
 
@@ -184,10 +183,9 @@ impl Moved {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts of one interval are far under 2^53")]
-    fn rates(self, seconds: f64, slope: Option<f64>) -> Rates {
+    fn rates(self, seconds: f64) -> Rates {
         Rates {
             queries: self.queries as f64 / seconds,
-            slope,
             responses: self.responses as f64 / seconds,
             extended_errors: self.extended_errors as f64 / seconds,
         }
@@ -247,4 +245,84 @@ fn distribution(histogram: &Histogram<u32>) -> Option<Distribution> {
         p99: histogram.value_at_quantile(0.99),
         max: histogram.max(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use engine::{Engine, Moved as Slot, Names, Plan, Sample, Sight};
+    use std::sync::Arc;
+
+    const TICK: u64 = 100_000_000;
+
+    #[test]
+    fn a_row_has_the_rates_of_its_interval() {
+        let rows = rows(&[10, 10, 10, 30, 30, 30], 0);
+        let rates: Vec<(f64, f64)> = rows.iter().map(|row| (row.node.queries, row.length.as_secs_f64())).collect();
+        assert_eq!(rates, [(100.0, 0.3), (300.0, 0.3)]);
+        assert_eq!(rows[1].zones, [(1, Rates { queries: 300.0, responses: 0.0, extended_errors: 0.0 }), (0, NONE)]);
+    }
+
+    #[test]
+    fn ticks_that_come_late_do_not_move_the_beat() {
+        let rows = rows(&[10; 30], TICK / 5);
+        assert_eq!(rows.len(), 10);
+    }
+
+    #[test]
+    fn the_rest_is_a_shorter_row_outside_the_distribution() {
+        let (mut intervals, mut engine) = (Intervals::new(Duration::from_millis(300)), engine());
+        let mut whole = 0;
+        for sample in samples(&[10, 10, 10, 90, 90], 0) {
+            engine.step(&sample);
+            whole += usize::from(intervals.look(engine.view()).is_some());
+        }
+        let rest = intervals.rest(engine.view()).unwrap();
+        assert_eq!((whole, rest.node.queries, rest.length), (1, 900.0, Duration::from_millis(200)));
+        let node = intervals.node().unwrap();
+        assert_eq!((node.intervals, node.p50, node.max), (1, 100, 100));
+    }
+
+    const NONE: Rates = Rates { queries: 0.0, responses: 0.0, extended_errors: 0.0 };
+
+    /// Rows of 300 ms over so many queries a tick, each second tick `late` by so many nanoseconds.
+    fn rows(queries: &[u64], late: u64) -> Vec<Row> {
+        let (mut intervals, mut engine) = (Intervals::new(Duration::from_millis(300)), engine());
+        samples(queries, late)
+            .filter_map(|sample| {
+                engine.step(&sample);
+                intervals.look(engine.view())
+            })
+            .collect()
+    }
+
+    fn samples(queries: &[u64], late: u64) -> impl Iterator<Item = Sample> {
+        let totals = std::iter::once(0).chain(queries.iter().scan(0, |sum, &n| {
+            *sum += n;
+            Some(*sum)
+        }));
+        let (transport, family) = (Transport::Udp, Family::V4);
+        let received = Node::Message { direction: Direction::Received, response: false, transport, family }.index();
+        totals.zip(0_u64..).map(move |(total, tick)| {
+            let mut node = [0; NODE];
+            node[received] = total;
+            let at = tick * TICK + if tick % 2 == 1 { late } else { 0 };
+            let moved = vec![Slot { slot: 1, totals: [total, 0, 0, 0, 0, 0, 0] }];
+            let wall = Wall(i64::try_from(at).unwrap());
+            Sample { at: Time(at), wall, generation: 1, node, moved, codes: vec![], sight: Sight::default() }
+        })
+    }
+
+    fn engine() -> Engine {
+        Engine::new(Plan {
+            names: Arc::new(Names::new(["nl."], [""; 0])),
+            groups: vec![],
+            tick: Duration::from_nanos(TICK),
+            window: Duration::from_secs(1),
+            slope_window: Duration::from_secs(5),
+            lost_share: 0.01,
+            conditions: vec![],
+            routes: vec![],
+        })
+    }
 }

@@ -3,9 +3,8 @@
 use crate::interval::{Rates, Row};
 use crate::json;
 use crate::summary::{Summary, Totals};
-use engine::{Intent, Names, Signal};
+use engine::{Intent, Signal, View};
 use std::io::{self, Write};
-use wire::count::OTHER;
 
 /// As many names as a row for people shows.
 const SHOWN: usize = 10;
@@ -56,20 +55,20 @@ impl<W: Write> Printer<W> {
         writeln!(self.out, "{}  {prefix} on {router} would be {action}: {because}", json::at(at))
     }
 
-    /// The rates of one interval.
+    /// The rates of one interval, and the slopes as `view` has them at its end.
     ///
     /// # Errors
     /// As for [`Printer::signal`].
-    pub fn row(&mut self, row: &Row, names: &Names) -> io::Result<()> {
+    pub fn row(&mut self, row: &Row, view: View<'_>) -> io::Result<()> {
         if self.json {
-            return self.line(&json::interval(row, names));
+            return self.line(&json::interval(row, view));
         }
-        writeln!(self.out, "{}  {}", json::at(row.wall), rates("node", &row.node))?;
+        writeln!(self.out, "{}  {}", json::at(row.wall), rates("node", &row.node, view.node_rates().slope))?;
         let mut zones: Vec<_> = row.zones.iter().filter(|(_, rates)| rates.queries + rates.responses > 0.0).collect();
         zones.sort_by(|(_, a), (_, b)| (b.queries + b.responses).total_cmp(&(a.queries + a.responses)));
         for (slot, zone) in zones.iter().take(SHOWN) {
-            let name = if *slot == OTHER { "other" } else { names.get(*slot) };
-            writeln!(self.out, "                          {}", rates(name, zone))?;
+            let name = view.plan().names.get(*slot);
+            writeln!(self.out, "                          {}", rates(name, zone, view.rates(*slot).slope))?;
         }
         if let Some(more) = zones.len().checked_sub(SHOWN).filter(|&more| more > 0) {
             writeln!(self.out, "                          and {more} more")?;
@@ -126,8 +125,8 @@ impl<W: Write> Printer<W> {
     }
 }
 
-fn rates(name: &str, rates: &Rates) -> String {
-    let slope = rates.slope.map_or_else(String::new, |slope| format!("  {slope:>+9.0} q/s per s"));
+fn rates(name: &str, rates: &Rates, slope: Option<f64>) -> String {
+    let slope = slope.map_or_else(String::new, |slope| format!("  {slope:>+9.0} q/s per s"));
     let errors =
         if rates.extended_errors > 0.0 { format!("  {:.0} EDE/s", rates.extended_errors) } else { String::new() };
     format!("{name:<24} {:>10.0} q/s {:>10.0} r/s{slope}{errors}", rates.queries, rates.responses)

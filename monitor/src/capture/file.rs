@@ -33,6 +33,8 @@ pub struct Extent {
     pub last: Option<Wall>,
     /// The files whose last record is cut off. What came before it counts.
     pub cut: Vec<CutOff>,
+    /// Why it ended early: the first file that cannot be read, or not to its end. All that came before counts.
+    pub failed: Option<Error>,
 }
 
 /// A file that ends within a record.
@@ -91,9 +93,6 @@ pub fn progress(files: &[PathBuf]) -> ProgressBar {
 /// Reads `files` in order (`-` is standard input) and gives `each` a sample of one generation at every tick.
 ///
 /// A frame older than one before it counts at the later one's time.
-///
-/// # Errors
-/// The first file that cannot be read. All that came before it has been sampled.
 pub fn read(
     files: &[PathBuf],
     ports: Ports,
@@ -101,20 +100,29 @@ pub fn read(
     tick: Duration,
     bar: &ProgressBar,
     each: impl FnMut(Sample),
-) -> Result<Extent, Error> {
-    for file in files.iter().filter(|file| *file != Path::new("-")) {
-        std::fs::metadata(file).map_err(|error| Error::Open { file: file.clone(), why: error.to_string() })?;
-    }
+) -> Extent {
     let mut extent = Extent::default();
     let mut ticks = Ticks::new(Tally::new(attribution.slots()), tick, each);
-    let end = files.iter().try_for_each(|file| one(file, ports, attribution, bar, &mut ticks, &mut extent));
+    let mut read = || {
+        files.iter().try_for_each(found)?;
+        files.iter().try_for_each(|file| one(file, ports, attribution, bar, &mut ticks, &mut extent.cut))
+    };
+    extent.failed = read().err();
     ticks.close();
     bar.finish_and_clear();
     if ticks.frames > 0 {
         (extent.first, extent.last) = (Some(Wall(ticks.first)), Some(Wall(ticks.last)));
     }
     extent.frames = ticks.frames;
-    end.map(|()| extent)
+    extent
+}
+
+/// A file that is missing is said to be before hours are spent on those in front of it.
+fn found(file: &PathBuf) -> Result<(), Error> {
+    if file == Path::new("-") {
+        return Ok(());
+    }
+    std::fs::metadata(file).map(drop).map_err(|error| Error::Open { file: file.clone(), why: error.to_string() })
 }
 
 fn one(
@@ -123,7 +131,7 @@ fn one(
     attribution: &Attribution,
     bar: &ProgressBar,
     ticks: &mut Ticks<impl FnMut(Sample)>,
-    extent: &mut Extent,
+    cut: &mut Vec<CutOff>,
 ) -> Result<(), Error> {
     let (mut capture, link) = open(file)?;
     let before = ticks.frames;
@@ -138,7 +146,7 @@ fn one(
                     return Err(Error::Broken { file, after, why });
                 }
                 tracing::warn!(file = %file.display(), frames = after, why, "the file ends within a record");
-                extent.cut.push(CutOff { file, after, why });
+                cut.push(CutOff { file, after, why });
                 break;
             }
         };

@@ -7,7 +7,7 @@ use crate::config::{self, Config, Purpose};
 use crate::interval::{Intervals, Row};
 use crate::print::Printer;
 use crate::summary::Summary;
-use engine::{Engine, Names, Plan, Sample, Step};
+use engine::{Engine, Plan, Sample, Step, View};
 use indicatif::ProgressBar;
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::sync::Arc;
@@ -85,25 +85,21 @@ impl<W: Write> Judged<'_, W> {
         if self.failed.is_some() || (step.signals.is_empty() && step.intents.is_empty() && row.is_none()) {
             return;
         }
-        let (printer, names) = (&mut self.printer, &self.engine.view().plan().names);
-        self.failed = self.bar.suspend(|| print(printer, names, sample, &step, row.as_ref())).err();
+        let (printer, view) = (&mut self.printer, self.engine.view());
+        self.failed = self.bar.suspend(|| print(printer, view, sample, &step, row.as_ref())).err();
     }
 
-    fn close(mut self, read: Result<file::Extent, file::Error>) -> Result<(), Error> {
+    fn close(mut self, extent: file::Extent) -> Result<(), Error> {
         let view = self.engine.view();
         if let Some(row) = self.intervals.rest(view).filter(|_| self.rows) {
-            self.failed = self.failed.or_else(|| self.printer.row(&row, &view.plan().names).err());
+            self.failed = self.failed.or_else(|| self.printer.row(&row, view).err());
         }
-        let (extent, broken) = match read {
-            Ok(extent) => (extent, None),
-            Err(error) => (file::Extent::default(), Some(error)),
-        };
-        if broken.is_none() {
+        if extent.frames > 0 || extent.failed.is_none() {
             let span = extent.first.zip(extent.last);
             let summary = Summary::new(view, &self.intervals, span, extent.frames);
             self.failed = self.failed.or_else(|| self.printer.summary(&summary).err());
         }
-        match (broken, self.failed) {
+        match (extent.failed, self.failed) {
             (Some(error), _) => Err(error.into()),
             (None, Some(error)) => Err(Error::Output(error)),
             (None, None) => Ok(()),
@@ -113,7 +109,7 @@ impl<W: Write> Judged<'_, W> {
 
 fn print<W: Write>(
     printer: &mut Printer<W>,
-    names: &Names,
+    view: View<'_>,
     sample: &Sample,
     step: &Step,
     row: Option<&Row>,
@@ -124,5 +120,5 @@ fn print<W: Write>(
     for intent in &step.intents {
         printer.intent(sample.wall, intent)?;
     }
-    row.map_or(Ok(()), |row| printer.row(row, names))
+    row.map_or(Ok(()), |row| printer.row(row, view))
 }

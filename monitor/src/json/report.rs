@@ -3,20 +3,24 @@
 use super::{at, rounded};
 use crate::interval::{Distribution, Rates, Row};
 use crate::summary::{Summary, Totals};
-use engine::Names;
+use engine::View;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
-/// An interval as an object.
+/// An interval as an object; the slopes, over their own window, are those of `view`, as it was at the end of the interval.
 #[must_use]
-pub fn interval(row: &Row, names: &Names) -> impl Serialize {
+pub fn interval(row: &Row, view: View<'_>) -> impl Serialize {
+    let names = &view.plan().names;
     Interval {
         r#type: "interval",
         at: at(row.wall),
         seconds: row.length.as_secs_f64(),
-        node: RatesObject::of(&row.node),
+        node: RatesObject::of(&row.node, view.node_rates().slope),
         zones: Pairs(
-            row.zones.iter().map(|(slot, rates)| (names.get(*slot).to_owned(), RatesObject::of(rates))).collect(),
+            row.zones
+                .iter()
+                .map(|(slot, rates)| (names.get(*slot).to_owned(), RatesObject::of(rates, view.rates(*slot).slope)))
+                .collect(),
         ),
     }
 }
@@ -63,10 +67,10 @@ struct RatesObject {
 }
 
 impl RatesObject {
-    fn of(rates: &Rates) -> Self {
+    fn of(rates: &Rates, slope: Option<f64>) -> Self {
         Self {
             query_rate: rounded(rates.queries),
-            slope: rates.slope.map(rounded),
+            slope: slope.map(rounded),
             response_rate: rounded(rates.responses),
             ede_rate: rounded(rates.extended_errors),
         }

@@ -15,7 +15,10 @@ const START: i64 = 1_767_225_600 * SECOND;
 fn every_frame_counts_in_the_tick_it_belongs_to() {
     let times = [0, 99_999_999, 100_000_000, 250_000_000];
     let (extent, samples) = replay(&[nanosecond_pcap(&times)]).unwrap();
-    assert_eq!(extent, Extent { frames: 4, first: Some(Wall(START)), last: Some(Wall(START + times[3])), cut: vec![] });
+    assert_eq!(
+        extent,
+        Extent { frames: 4, first: Some(Wall(START)), last: Some(Wall(START + times[3])), cut: vec![], failed: None }
+    );
     assert_eq!(queries(&samples), [(0, 0), (100_000_000, 2), (200_000_000, 3), (300_000_000, 4)]);
     assert!(
         samples.iter().all(|sample| sample.at.0 == u64::try_from(sample.wall.0).unwrap() && sample.generation == 0)
@@ -130,8 +133,8 @@ fn read_all(files: &[PathBuf]) -> Result<(Extent, Vec<Sample>), Error> {
     let attribution = Attribution::new(&Names::new(["nl."], [""; 0]), &[]);
     let mut samples = Vec::new();
     let each = |sample| samples.push(sample);
-    let extent = read(files, Ports::DNS, &attribution, TICK, &ProgressBar::hidden(), each)?;
-    Ok((extent, samples))
+    let mut extent = read(files, Ports::DNS, &attribution, TICK, &ProgressBar::hidden(), each);
+    extent.failed.take().map_or(Ok((extent, samples)), Err)
 }
 
 /// Queries received so far at each sample, with the time since [`START`].

@@ -141,7 +141,7 @@ impl Daemon {
         // Looking costs what is configured, not what moved: only for those who see it.
         let Some(printer) = &mut self.rows else { return Ok(()) };
         let view = self.engine.view();
-        self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, &view.plan().names))
+        self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, view))
     }
 
     /// While observing, names come with the packets.
