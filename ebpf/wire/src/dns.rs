@@ -1,8 +1,7 @@
 //! One DNS message: header, question, and the OPT record wherever it is (RFC 1035, RFC 6891, RFC 8914).
 
 use crate::count::OTHER_CODES;
-use crate::name::NameWalk;
-use crate::{Frame, Key, Skip, Suffixes};
+use crate::{Frame, Name, Skip};
 
 /// Length of a DNS header.
 pub const HEADER: usize = 12;
@@ -28,12 +27,8 @@ pub struct Message {
     pub extended_errors: u64,
     /// The records of this response could not be walked to the end: cut off, or not well-formed.
     pub unwalked: bool,
-    /// The keyed hashes of the QNAME's last labels.
-    pub suffixes: Suffixes,
-    /// Offset of the first byte of the QNAME in the frame.
-    pub qname: usize,
-    /// Length of the QNAME in bytes, its root label included.
-    pub qname_length: usize,
+    /// Where the QNAME is.
+    pub qname: Name,
 }
 
 impl Message {
@@ -45,9 +40,7 @@ impl Message {
         truncated: false,
         extended_errors: 0,
         unwalked: false,
-        suffixes: Suffixes::ROOT,
-        qname: 0,
-        qname_length: 0,
+        qname: Name::BLANK,
     };
 
     /// Whether the opcode is QUERY.
@@ -63,11 +56,11 @@ impl Message {
 /// # Errors
 /// The reason why it cannot be counted.
 #[inline(always)]
-pub fn message<F: Frame>(frame: &F, at: usize, length: usize, key: &Key) -> Result<Message, Skip> {
+pub fn message<F: Frame>(frame: &F, at: usize, length: usize) -> Result<Message, Skip> {
     let place = Place { at, end: at.wrapping_add(length), past_end: Skip::Malformed };
     let mut message = Message::BLANK;
     let header = Header::read(frame, place)?;
-    question(frame, place, &header, key, &mut message)?.finish(frame, &mut message);
+    question(frame, place, &header, &mut message)?.finish(frame, &mut message);
     Ok(message)
 }
 
@@ -168,13 +161,7 @@ impl Header {
 /// # Errors
 /// The reason why it cannot be counted.
 #[inline(always)]
-pub fn question<F: Frame>(
-    frame: &F,
-    place: Place,
-    header: &Header,
-    key: &Key,
-    message: &mut Message,
-) -> Result<Walk, Skip> {
+pub fn question<F: Frame>(frame: &F, place: Place, header: &Header, message: &mut Message) -> Result<Walk, Skip> {
     let Place { at, end, past_end } = place;
     message.response = header.response();
     message.opcode = header.opcode();
@@ -186,9 +173,8 @@ pub fn question<F: Frame>(
     }
     message.rcode = u16::from(header.rcode());
     message.truncated = header.truncated();
-    message.qname = at.wrapping_add(HEADER);
-    let after = NameWalk::new(message.qname, end).finish(frame, past_end, key, &mut message.suffixes)?;
-    message.qname_length = after.wrapping_sub(message.qname);
+    message.qname = Name::read(frame, at.wrapping_add(HEADER), end, past_end)?;
+    let after = message.qname.at.wrapping_add(message.qname.length);
     let records = after.wrapping_add(4);
     if records > end {
         return Err(past_end);

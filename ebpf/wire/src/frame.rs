@@ -2,7 +2,7 @@
 
 /// A frame whose bytes can be read at an offset from its first one.
 pub trait Frame {
-    /// The `N` bytes from offset `at`, or `None` if the capture does not hold all of them.
+    /// The `N` bytes from offset `at`, which is below 2^32, or `None` if the capture does not hold all of them.
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
 }
 
@@ -13,6 +13,8 @@ pub struct Slice<'a>(pub &'a [u8]);
 impl Frame for Slice<'_> {
     #[inline(always)]
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.0.get(at..)?.first_chunk().copied()
+        // What cannot overflow needs one comparison.
+        let at = at & 0xFFFF_FFFF;
+        self.0.get(at..at.wrapping_add(N))?.first_chunk().copied()
     }
 }

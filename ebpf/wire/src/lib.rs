@@ -19,6 +19,6 @@ pub mod zones;
 pub use count::{Counters, Direction, Field, Node, Skip};
 pub use dns::Message;
 pub use frame::{Frame, Slice};
-pub use name::{Key, Suffixes};
+pub use name::{Key, Name};
 pub use packet::{Family, Link, Packet, Ports, Transport};
 pub use read::read;

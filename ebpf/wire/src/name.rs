@@ -1,11 +1,11 @@
-//! Names as keyed hashes of their suffixes: one pass over the labels, eight bytes at a time, without regard to case.
+//! Names: where their labels are, and keyed hashes of their suffixes, eight bytes at a time, without regard to case.
 //!
-//! A label's hash is keyed; a suffix is the fold of its labels' hashes from the root leftwards, made only as far as the
-//! zone table asks for it ([`crate::zones`]).
+//! Reading a name looks at lengths only. A label's hash is keyed; a suffix is the fold of its labels' hashes from the root
+//! leftwards, made only as far as the zone table asks for it ([`crate::zones`]).
 
 use crate::{Frame, Skip};
 
-/// How many labels a configured name may have: the hashes of that many labels are kept, counted from the root.
+/// How many labels a configured name may have: that many labels are kept, counted from the root.
 pub const DEPTH: usize = 16;
 
 /// The most labels a name can have, the root not counted (RFC 1035 section 3.1).
@@ -23,123 +23,118 @@ const LABEL: usize = 63;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub [u64; 2]);
 
-/// The hashes of the last [`DEPTH`] labels of one name.
+/// Where an uncompressed name is in its frame, and where its last [`DEPTH`] labels are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Suffixes {
-    /// How many labels the name has, the root not counted: 0 to 127.
+pub struct Name {
+    /// Offset of its first byte.
+    pub at: usize,
+    /// Its length in bytes, the root label included: 1 to [`LENGTH`], or 0 if it was not read.
+    pub length: usize,
+    /// How many labels it has, the root not counted.
     pub labels: usize,
-    /// Label n, counted from the left, is at n modulo [`DEPTH`].
-    ring: [u64; DEPTH],
+    /// Byte n from below: where in the name the label n labels from the last one begins.
+    starts: u128,
 }
 
-impl Suffixes {
-    /// The name without labels: the root.
-    pub const ROOT: Self = Self { labels: 0, ring: [0; DEPTH] };
+impl Name {
+    /// A name that was not read.
+    pub const BLANK: Self = Self { at: 0, length: 0, labels: 0, starts: 0 };
 
-    /// The hashes of a name in wire format, uncompressed and whole; `None` if it is not one.
-    #[must_use]
-    pub fn of_wire(name: &[u8], key: &Key) -> Option<Self> {
-        const FRONT: usize = 8;
-        let mut bytes = [0_u8; FRONT + LENGTH];
-        bytes.get_mut(FRONT..)?.get_mut(..name.len())?.copy_from_slice(name);
-        let end = FRONT.checked_add(name.len())?;
-        let mut suffixes = Self::ROOT;
-        match NameWalk::new(FRONT, end).finish(&crate::Slice(&bytes), Skip::Malformed, key, &mut suffixes) {
-            Ok(at) if at == end => Some(suffixes),
-            Ok(_) | Err(_) => None,
-        }
-    }
-
-    /// The hash of the `depth`th label from the root, 1 to [`DEPTH`] and at most [`Suffixes::labels`].
-    #[inline(always)]
-    pub(crate) fn label(&self, depth: usize) -> u64 {
-        self.ring.get(self.labels.wrapping_sub(depth) % DEPTH).copied().unwrap_or_default()
-    }
-
-    #[inline(always)]
-    fn push(&mut self, hash: u64) {
-        if let Some(place) = self.ring.get_mut(self.labels % DEPTH) {
-            *place = hash;
-        }
-        self.labels = self.labels.wrapping_add(1);
-    }
-}
-
-/// A walk over an uncompressed name, a label a step: whoever cannot loop to its end at once goes on with it later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameWalk {
-    at: usize,
-    start: usize,
-    end: usize,
-}
-
-impl NameWalk {
-    /// Begins at `at`, at least 8 bytes into the frame, with a name that must end before `end`.
-    #[must_use]
-    #[inline(always)]
-    pub const fn new(at: usize, end: usize) -> Self {
-        Self { at, start: at, end }
-    }
-
-    /// Adds one label to `suffixes`; if there is none but the root, gives the offset of what follows the name.
+    /// Reads the name at `at`, at least 8 bytes into the frame, which must end before `end`.
     ///
     /// # Errors
     /// Why it is not a name: `past_end` if it goes on beyond its end.
     #[inline(always)]
-    pub fn step<F: Frame>(
-        &mut self,
-        frame: &F,
-        past_end: Skip,
-        key: &Key,
-        suffixes: &mut Suffixes,
-    ) -> Result<Option<usize>, Skip> {
-        if self.at >= self.end {
-            return Err(past_end);
-        }
-        let [length] = frame.read(self.at).ok_or(Skip::Truncated)?;
-        let length = usize::from(length);
-        let label = self.at.wrapping_add(1);
-        if length == 0 {
-            return Ok(Some(label));
-        }
-        if length > LABEL {
-            return Err(Skip::NamePointer);
-        }
-        let next = label.wrapping_add(length);
-        if next.wrapping_sub(self.start) >= LENGTH {
-            return Err(Skip::NameLength);
-        }
-        if next > self.end {
-            return Err(past_end);
-        }
-        suffixes.push(hash(frame, label, length, key).ok_or(Skip::Truncated)?);
-        self.at = next;
-        Ok(None)
-    }
-
-    /// Adds all labels to `suffixes` and gives the offset of what follows the name.
-    ///
-    /// # Errors
-    /// As [`NameWalk::step`].
-    #[inline(always)]
-    pub fn finish<F: Frame>(
-        &mut self,
-        frame: &F,
-        past_end: Skip,
-        key: &Key,
-        suffixes: &mut Suffixes,
-    ) -> Result<usize, Skip> {
-        for _ in 0..LABELS + 1 {
-            if let Some(next) = self.step(frame, past_end, key, suffixes)? {
-                return Ok(next);
+    pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
+        let most = end.wrapping_sub(at).min(LENGTH);
+        let mut begin = 0_usize;
+        let mut starts = 0_u128;
+        for labels in 0..LABELS + 1 {
+            if begin >= most {
+                return Err(if begin >= LENGTH { Skip::NameLength } else { past_end });
             }
+            let [length] = frame.read(at.wrapping_add(begin)).ok_or(Skip::Truncated)?;
+            let length = usize::from(length);
+            let next = begin.wrapping_add(length).wrapping_add(1);
+            if length == 0 {
+                return Ok(Self { at, length: next, labels, starts });
+            }
+            if length > LABEL {
+                return Err(Skip::NamePointer);
+            }
+            starts = starts << 8 | begin as u128;
+            begin = next;
         }
         Err(Skip::NameLength)
+    }
+
+    /// The keyed hash of its last `labels` labels, of all if it has fewer, of [`DEPTH`] at most; `None` if `frame` is not
+    /// the one that it was read from.
+    #[inline(always)]
+    pub fn ending<F: Frame>(&self, frame: &F, labels: usize, key: &Key) -> Option<u64> {
+        let mut leftwards = self.leftwards();
+        let mut hash = 0;
+        for _ in 0..labels.min(self.labels).min(DEPTH) {
+            hash = suffix(hash, leftwards.hash(frame, key)?);
+        }
+        Some(scatter(hash))
+    }
+
+    /// Its labels from the last one leftwards, [`DEPTH`] of them at most.
+    #[inline(always)]
+    pub(crate) const fn leftwards(&self) -> Leftwards {
+        Leftwards { starts: self.starts, end: self.at.wrapping_add(self.length).wrapping_sub(1), name: self.at }
+    }
+}
+
+/// The labels of a [`Name`], from the last one leftwards. It does not know where to stop.
+pub(crate) struct Leftwards {
+    starts: u128,
+    /// Where the last label given begins.
+    end: usize,
+    name: usize,
+}
+
+impl Leftwards {
+    /// The hash of the next label.
+    #[inline(always)]
+    pub(crate) fn hash<F: Frame>(&mut self, frame: &F, key: &Key) -> Option<u64> {
+        let start = self.name.wrapping_add((self.starts & 0xFF) as usize);
+        let first = start.wrapping_add(1);
+        let label = hash(frame, first, self.end.wrapping_sub(first) & LABEL, key);
+        self.starts >>= 8;
+        self.end = start;
+        label
+    }
+}
+
+/// A name in wire format as a frame of its own, so that it can be hashed in place.
+pub(crate) struct Alone {
+    bytes: [u8; Self::FRONT + LENGTH],
+    pub(crate) name: Name,
+}
+
+impl Alone {
+    /// As many bytes as may be read in front of a name.
+    const FRONT: usize = 8;
+
+    /// `None` if it is not a whole name, or more than one.
+    pub(crate) fn new(wire: &[u8]) -> Option<Self> {
+        let mut bytes = [0; Self::FRONT + LENGTH];
+        bytes.get_mut(Self::FRONT..)?.get_mut(..wire.len())?.copy_from_slice(wire);
+        let end = Self::FRONT.checked_add(wire.len())?;
+        let name = Name::read(&crate::Slice(&bytes), Self::FRONT, end, Skip::Malformed).ok()?;
+        (name.length == wire.len()).then_some(Self { bytes, name })
+    }
+
+    pub(crate) const fn frame(&self) -> crate::Slice<'_> {
+        crate::Slice(&self.bytes)
     }
 }
 
 /// How many labels a name in wire format has, without a look at their bytes.
-pub(crate) fn labels(name: &[u8]) -> usize {
+#[must_use]
+pub fn labels(name: &[u8]) -> usize {
     let mut rest = name;
     for labels in 0..LABELS {
         match rest.split_first() {
@@ -286,23 +281,25 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_name_has_no_suffixes() {
-        assert_eq!(Suffixes::of_wire(b"\x03www\x07example\x00", &KEY).map(|it| it.labels), Some(2));
-        assert_eq!(Suffixes::of_wire(b"\0", &KEY), Some(Suffixes::ROOT));
+    fn what_is_not_a_name_has_no_labels() {
+        let labels = |wire: &[u8]| Alone::new(wire).map(|alone| alone.name.labels);
+        assert_eq!(labels(b"\x03www\x07example\x00"), Some(2));
+        assert_eq!(labels(b"\0"), Some(0));
         for bad in [&b""[..], b"\x01a", b"\x01a\0\0", b"\x02a\0", b"\xC0\x0C", b"\x40a\0", &[0; 300]] {
-            assert_eq!(Suffixes::of_wire(bad, &KEY), None, "{bad:?}");
+            assert_eq!(labels(bad), None, "{bad:?}");
         }
         let longest: Vec<u8> = [1, b'a'].into_iter().cycle().take(254).chain([0]).collect();
-        assert_eq!(Suffixes::of_wire(&longest, &KEY).map(|it| it.labels), Some(127));
+        assert_eq!(labels(&longest), Some(127));
         let longer: Vec<u8> = [1, b'a'].into_iter().cycle().take(252).chain([2, b'a', b'a', 0]).collect();
-        assert_eq!(Suffixes::of_wire(&longer, &KEY), None);
+        assert_eq!(labels(&longer), None);
     }
 
     #[test]
     fn order_of_labels_matters() {
-        let of = |name: &[u8]| {
-            let it = Suffixes::of_wire(name, &KEY).unwrap();
-            (1..=it.labels).fold(0, |after, depth| suffix(after, it.label(depth)))
+        let of = |wire: &[u8]| {
+            let alone = Alone::new(wire).unwrap();
+            let mut labels = alone.name.leftwards();
+            (0..alone.name.labels).fold(0, |after, _| suffix(after, labels.hash(&alone.frame(), &KEY).unwrap()))
         };
         assert_ne!(of(b"\x01a\x01b\0"), of(b"\x01b\x01a\0"));
         assert_ne!(of(b"\x01a\x01b\0"), of(b"\x02ab\0"));

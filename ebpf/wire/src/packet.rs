@@ -154,10 +154,8 @@ pub struct Packet {
     pub family: Family,
     /// UDP or TCP.
     pub transport: Transport,
-    /// Source address; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
-    pub source: u128,
-    /// Destination address, likewise.
-    pub destination: u128,
+    /// Offset of the source address in the frame; the destination address follows it.
+    pub addresses: usize,
     /// Source port.
     pub source_port: u16,
     /// Destination port.
@@ -174,8 +172,7 @@ pub struct Packet {
 struct Network {
     family: Family,
     transport: Transport,
-    source: u128,
-    destination: u128,
+    addresses: usize,
     /// Where the transport header begins.
     at: usize,
     /// Where the packet ends.
@@ -194,7 +191,7 @@ impl Packet {
             (Family::V4, at) => v4(frame, at)?,
             (Family::V6, at) => v6(frame, at)?,
         };
-        let Network { family, transport, source, destination, at, end, fragment } = network;
+        let Network { family, transport, addresses, at, end, fragment } = network;
         // What a whole packet lacks is its own fault; what a fragment lacks is elsewhere.
         let short = if fragment { Skip::Truncated } else { Skip::Malformed };
         let (source_port, destination_port, payload, end) = match transport {
@@ -231,7 +228,29 @@ impl Packet {
             }
         };
         let length = end.wrapping_sub(payload);
-        Ok(Self { family, transport, source, destination, source_port, destination_port, payload, length, fragment })
+        Ok(Self { family, transport, addresses, source_port, destination_port, payload, length, fragment })
+    }
+
+    /// The source address, from the frame that this was read from; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
+    #[must_use]
+    #[inline(always)]
+    pub fn source<F: Frame>(&self, frame: &F) -> Option<u128> {
+        self.address(frame, 0)
+    }
+
+    /// The destination address, likewise.
+    #[must_use]
+    #[inline(always)]
+    pub fn destination<F: Frame>(&self, frame: &F) -> Option<u128> {
+        self.address(frame, 1)
+    }
+
+    #[inline(always)]
+    fn address<F: Frame>(&self, frame: &F, nth: usize) -> Option<u128> {
+        Some(match self.family {
+            Family::V4 => mapped(frame.read(self.addresses.wrapping_add(nth << 2))?),
+            Family::V6 => u128::from_be_bytes(frame.read(self.addresses.wrapping_add(nth << 4))?),
+        })
     }
 }
 
@@ -257,9 +276,7 @@ const fn transport(protocol: u8) -> Result<Transport, Skip> {
 /// IPv4 (RFC 791).
 #[inline(always)]
 fn v4<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
-    let [version, _, t0, t1, _, _, f0, f1, _, protocol, _, _, addresses @ ..] =
-        frame.read::<20>(at).ok_or(Skip::Truncated)?;
-    let [s0, s1, s2, s3, d0, d1, d2, d3] = addresses;
+    let [version, _, t0, t1, _, _, f0, f1, _, protocol, ..] = frame.read::<20>(at).ok_or(Skip::Truncated)?;
     let header = usize::from(version & 15) << 2;
     let length = match u16::from_be_bytes([t0, t1]) {
         0 => UNKNOWN,
@@ -276,8 +293,7 @@ fn v4<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
     Ok(Network {
         family: Family::V4,
         transport,
-        source: mapped([s0, s1, s2, s3]),
-        destination: mapped([d0, d1, d2, d3]),
+        addresses: at.wrapping_add(12),
         at: at.wrapping_add(header),
         end: at.wrapping_add(length),
         fragment: fragment & 0x2000 != 0,
@@ -292,9 +308,8 @@ fn mapped(address: [u8; 4]) -> u128 {
 /// IPv6 (RFC 8200) and its extension headers.
 #[inline(always)]
 fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
-    let [version, _, _, _, l0, l1, next, _] = frame.read(at).ok_or(Skip::Truncated)?;
-    let source = u128::from_be_bytes(frame.read(at.wrapping_add(8)).ok_or(Skip::Truncated)?);
-    let destination = u128::from_be_bytes(frame.read(at.wrapping_add(24)).ok_or(Skip::Truncated)?);
+    let [version, _, _, _, l0, l1, next, ..] = frame.read::<40>(at).ok_or(Skip::Truncated)?;
+    let addresses = at.wrapping_add(8);
     if version >> 4 != 6 {
         return Err(Skip::Malformed);
     }
@@ -324,7 +339,7 @@ fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
             }
             _ => {
                 let transport = transport(next)?;
-                return Ok(Network { family: Family::V6, transport, source, destination, at, end, fragment });
+                return Ok(Network { family: Family::V6, transport, addresses, at, end, fragment });
             }
         }
         if at > end {

@@ -4,44 +4,37 @@
 //! long one; what follows the messages at its front is left alone.
 
 use crate::dns::{self, Header, Place};
-use crate::{Frame, Key, Link, Message, Packet, Ports, Skip, Transport};
+use crate::{Frame, Link, Message, Packet, Ports, Skip, Transport};
 
 /// As many messages as are read from one TCP segment.
 pub const SEGMENT: usize = 64;
 
-/// Reads one frame and gives `each` every DNS message in it, in order, or the reason why there is none.
+/// Reads one frame and gives `each` every DNS message in it, in order.
 ///
-/// `each` runs at least once: a frame without a message is one `Skip`. Of a frame with messages, only what the capture
-/// cut off behind them is one more, [`Skip::Truncated`].
+/// # Errors
+/// The reason why there is none; or, behind the messages that there are, [`Skip::Truncated`] if the capture cut off more.
 #[inline(always)]
 pub fn read<F: Frame>(
     frame: &F,
     link: Link,
     ports: Ports,
-    key: &Key,
-    each: &mut impl FnMut(Result<(&Packet, &Message), Skip>),
-) {
-    let packet = Packet::read(frame, link, ports);
-    let mut at = packet.map_or(0, |packet| packet.payload);
-    // There is one call of `each`, so that what it does is compiled once, in place.
+    each: &mut impl FnMut(&Packet, &Message),
+) -> Result<(), Skip> {
+    let packet = Packet::read(frame, link, ports)?;
+    let mut at = packet.payload;
     for nth in 0..SEGMENT {
         let mut message = Message::BLANK;
-        let next = match &packet {
-            Ok(packet) => one(frame, packet, ports, at, key, &mut message),
-            Err(skip) => Err(*skip),
-        };
-        if nth > 0 && next.is_err_and(|skip| skip != Skip::Truncated) {
-            return;
-        }
-        each(match (&packet, next) {
-            (Ok(packet), Ok(_)) => Ok((packet, &message)),
-            (_, Err(skip)) | (&Err(skip), _) => Err(skip),
-        });
-        match next {
-            Ok(Some(next)) => at = next,
-            Ok(None) | Err(_) => return,
+        match one(frame, &packet, ports, at, &mut message) {
+            Ok(next) => {
+                each(&packet, &message);
+                let Some(next) = next else { break };
+                at = next;
+            }
+            Err(skip) if nth == 0 || skip == Skip::Truncated => return Err(skip),
+            Err(_) => break,
         }
     }
+    Ok(())
 }
 
 /// Reads the message at `at` of a payload, and gives where the next one begins if there are more.
@@ -51,7 +44,6 @@ fn one<F: Frame>(
     packet: &Packet,
     ports: Ports,
     at: usize,
-    key: &Key,
     message: &mut Message,
 ) -> Result<Option<usize>, Skip> {
     let tcp = packet.transport == Transport::Tcp;
@@ -67,13 +59,13 @@ fn one<F: Frame>(
     if tcp && !plausible(&header, packet, ports) {
         return Err(Skip::Segment);
     }
-    let mut walk = match dns::question(frame, place, &header, key, message) {
+    let mut walk = match dns::question(frame, place, &header, message) {
         Ok(walk) => walk,
         Err(skip) if !tcp || skip == Skip::Truncated => return Err(skip),
         Err(_) => return Err(Skip::Segment),
     };
     if tcp {
-        let class = message.qname.wrapping_add(message.qname_length).wrapping_add(2);
+        let class = message.qname.at.wrapping_add(message.qname.length).wrapping_add(2);
         if !matches!(frame.read(class).ok_or(Skip::Truncated)?, [0, 1 | 3 | 4 | 254 | 255]) {
             return Err(Skip::Segment);
         }

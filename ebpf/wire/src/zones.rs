@@ -6,8 +6,8 @@
 //! The table is built in memory, whole, and read through [`Buckets`], so that a kernel array can stand behind it.
 
 use crate::count::OTHER;
-use crate::name::{self, DEPTH};
-use crate::{Key, Suffixes};
+use crate::name::{self, Alone, DEPTH};
+use crate::{Frame, Key, Name};
 
 /// One cache line of entries; 0 is an empty entry.
 pub type Bucket = [u64; 8];
@@ -23,19 +23,22 @@ const DEEPER: u64 = 1;
 /// What is above the slot and [`DEEPER`] is the fingerprint; the hash's bits below it choose the bucket.
 const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
 
+/// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
+const PRESENT: u64 = 1 << 63;
+
 /// How many buckets in a row an entry may be in.
 const CHAIN: u64 = 4;
 
 /// The buckets, a power of two of them.
 pub trait Buckets {
     /// The bucket at `index`, which the reader has masked to the table's size.
-    fn bucket(&self, index: usize) -> Option<Bucket>;
+    fn bucket(&self, index: usize) -> Option<&Bucket>;
 }
 
 impl Buckets for [Bucket] {
     #[inline(always)]
-    fn bucket(&self, index: usize) -> Option<Bucket> {
-        self.get(index).copied()
+    fn bucket(&self, index: usize) -> Option<&Bucket> {
+        self.get(index)
     }
 }
 
@@ -58,53 +61,57 @@ impl Shape {
     }
 }
 
-/// The slot of the longest configured name that is a suffix of the name behind `suffixes`; [`OTHER`] if there is none.
+/// The slot of the longest configured name that is a suffix of `name`, read from `frame`; [`OTHER`] if there is none.
 #[must_use]
 #[inline(always)]
-pub fn find<B: Buckets + ?Sized>(suffixes: &Suffixes, shape: Shape, buckets: &B) -> u32 {
+pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> u32 {
     let mut slot = OTHER;
     let mut hash = 0;
+    let mut labels = name.leftwards();
+    let mut depths = shape.depths;
     for depth in 0..DEPTH + 1 {
-        if shape.depths >> depth == 0 || depth > suffixes.labels {
+        if depths & 1 != 0 {
+            let Some(entry) = entry(name::scatter(hash), shape, buckets) else { break };
+            if slot_of(entry) != OTHER {
+                slot = slot_of(entry);
+            }
+            if entry & DEEPER == 0 {
+                break;
+            }
+        }
+        depths >>= 1;
+        if depths == 0 || depth == name.labels {
             break;
         }
-        if depth > 0 {
-            hash = name::suffix(hash, suffixes.label(depth));
-        }
-        if !shape.uses(depth) {
-            continue;
-        }
-        let Some(entry) = entry(name::scatter(hash), shape, buckets) else { break };
-        if slot_of(entry) != OTHER {
-            slot = slot_of(entry);
-        }
-        if entry & DEEPER == 0 {
-            break;
-        }
+        let Some(label) = labels.hash(frame, key) else { break };
+        hash = name::suffix(hash, label);
     }
     slot
 }
 
-/// The entry of a suffix.
+/// The entry of a suffix, without its fingerprint.
 #[inline(always)]
 fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Option<u64> {
+    let fingerprint = fingerprint(hash);
     for link in 0..CHAIN {
         let bucket = buckets.bucket(index(hash, link, shape))?;
-        // Without a branch: which of the eight it is cannot be foreseen.
-        let mut found = 0;
-        for word in bucket {
-            let differs = (word ^ hash) >> FINGERPRINT.trailing_zeros();
-            found |= word & (differs.wrapping_sub(1) >> 63).wrapping_neg();
-        }
-        if found != 0 {
-            return Some(found);
+        // Without a branch: which of the eight it is cannot be foreseen. Equal fingerprints leave less than any others.
+        let [a, b, c, d, e, f, g, h] = bucket.map(|word| word ^ fingerprint);
+        let least = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
+        if least & FINGERPRINT == 0 {
+            return Some(least);
         }
         let [.., last] = bucket;
-        if last == 0 {
+        if *last == 0 {
             return None;
         }
     }
     None
+}
+
+#[inline(always)]
+const fn fingerprint(hash: u64) -> u64 {
+    hash & FINGERPRINT | PRESENT
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
@@ -135,13 +142,15 @@ pub fn build<'a>(
     let labels = names.clone().map(name::labels).filter(|&labels| labels <= DEPTH);
     let depths = labels.fold(0, |depths, labels| depths | 1_u32 << labels);
     let shape = Shape { mask, depths };
-    for (suffixes, slot) in numbered(names, key) {
+    for (alone, slot) in numbered(names) {
         let mut hash = 0;
-        for depth in 0..=suffixes.labels {
+        let mut labels = alone.name.leftwards();
+        for depth in 0..=alone.name.labels {
             if depth > 0 {
-                hash = name::suffix(hash, suffixes.label(depth));
+                // It is whole: every label of it can be hashed.
+                hash = name::suffix(hash, labels.hash(&alone.frame(), key).unwrap_or_default());
             }
-            if depth == suffixes.labels {
+            if depth == alone.name.labels {
                 let entry = place(name::scatter(hash), shape, buckets)?;
                 if slot_of(*entry) == OTHER {
                     *entry |= slot << 1;
@@ -155,10 +164,10 @@ pub fn build<'a>(
 }
 
 /// The names that can be found, and their slots.
-fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>, key: &Key) -> impl Iterator<Item = (Suffixes, u64)> {
+fn numbered<'a>(names: impl Iterator<Item = &'a [u8]>) -> impl Iterator<Item = (Alone, u64)> {
     names.zip(1..=NAMES as u64).filter_map(|(name, slot)| {
-        let suffixes = Suffixes::of_wire(name, key)?;
-        (suffixes.labels <= DEPTH).then_some((suffixes, slot))
+        let alone = Alone::new(name)?;
+        (alone.name.labels <= DEPTH).then_some((alone, slot))
     })
 }
 
@@ -167,12 +176,12 @@ fn place(hash: u64, shape: Shape, buckets: &mut [Bucket]) -> Result<&mut u64, Fu
     let (link, nth) = (0..CHAIN)
         .find_map(|link| {
             let bucket = buckets.get(index(hash, link, shape))?;
-            let nth = bucket.iter().position(|&word| word == 0 || (word ^ hash) & FINGERPRINT == 0)?;
+            let nth = bucket.iter().position(|&word| word == 0 || (word ^ fingerprint(hash)) & FINGERPRINT == 0)?;
             Some((link, nth))
         })
         .ok_or(Full)?;
     let word = buckets.get_mut(index(hash, link, shape)).and_then(|bucket| bucket.get_mut(nth)).ok_or(Full)?;
-    *word |= hash & FINGERPRINT;
+    *word |= fingerprint(hash);
     Ok(word)
 }
 

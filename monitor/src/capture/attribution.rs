@@ -10,8 +10,8 @@ use engine::Names;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use wire::prefix::{self, Prefix};
-use wire::zones::{self, Bucket, Buckets, Shape};
-use wire::{Direction, Key, Message, Packet, count};
+use wire::zones::{self, Shape};
+use wire::{Direction, Key, Message, Packet, Slice, count};
 
 /// Attributes messages to slots. Shared by all threads of a capture; replaced whole on reload.
 #[derive(Debug)]
@@ -110,7 +110,6 @@ impl Attribution {
     #[must_use]
     #[inline(always)]
     pub fn place(&self, frame: &[u8], packet: &Packet, message: &Message, known: Option<Direction>) -> Place {
-        let ours = if message.response { packet.source } else { packet.destination };
         let (served, upstream) = match message.response {
             true => (Direction::Sent, Direction::Received),
             false => (Direction::Received, Direction::Sent),
@@ -118,7 +117,7 @@ impl Attribution {
         if known.is_some_and(|direction| direction != served) {
             return Place { direction: upstream, zone: count::OTHER, prefix: None };
         }
-        let prefix = prefix::find(&self.prefixes, ours);
+        let prefix = self.prefix(frame, packet, message);
         if known.is_none() && prefix.is_none() && !self.prefixes.is_empty() {
             return Place { direction: upstream, zone: count::OTHER, prefix: None };
         }
@@ -127,25 +126,24 @@ impl Attribution {
         Place { direction: served, zone: self.zone(frame, message), prefix }
     }
 
+    /// The index of the service prefix that the message is to or from.
+    #[inline(always)]
+    fn prefix(&self, frame: &[u8], packet: &Packet, message: &Message) -> Option<usize> {
+        if self.prefixes.is_empty() {
+            return None;
+        }
+        let frame = Slice(frame);
+        let ours = if message.response { packet.source(&frame) } else { packet.destination(&frame) };
+        prefix::find(&self.prefixes, ours?)
+    }
+
     #[inline(always)]
     fn zone(&self, frame: &[u8], message: &Message) -> u32 {
         match &self.zones {
-            Zones::Table { shape, buckets } => zones::find(&message.suffixes, *shape, &Table(buckets)),
+            Zones::Table { shape, buckets } => zones::find(&Slice(frame), &message.qname, &self.key, *shape, buckets),
             Zones::Learner(_) if !message.is_query_opcode() => count::OTHER,
-            Zones::Learner(learner) => {
-                let end = message.qname.saturating_add(message.qname_length);
-                learner.slot(frame.get(message.qname..end).unwrap_or_default(), !message.response)
-            }
+            Zones::Learner(learner) => learner.slot(frame, &message.qname, &self.key, !message.response),
         }
-    }
-}
-
-struct Table<'a>(&'a Lines);
-
-impl Buckets for Table<'_> {
-    #[inline(always)]
-    fn bucket(&self, index: usize) -> Option<Bucket> {
-        self.0.get(index).copied()
     }
 }
 
@@ -184,7 +182,7 @@ fn mapped(prefix: IpNet) -> Prefix {
 mod tests {
     use super::*;
     use crate::capture::frames;
-    use wire::{Link, Ports, Slice};
+    use wire::{Link, Ports};
 
     #[test]
     fn names_in_a_row_are_taken_apart() {
@@ -251,10 +249,10 @@ mod tests {
     ) -> Place {
         let frame = frames::message(qname, response, from, to);
         let mut places = Vec::new();
-        wire::read(&Slice(&frame), Link::Ethernet, Ports::DNS, attribution.key(), &mut |read| {
-            let (packet, message) = read.unwrap();
+        let read = wire::read(&Slice(&frame), Link::Ethernet, Ports::DNS, &mut |packet, message| {
             places.push(attribution.place(&frame, packet, message, known));
         });
+        assert_eq!(read, Ok(()));
         places[0]
     }
 }

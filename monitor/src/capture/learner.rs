@@ -4,10 +4,9 @@
 
 use crate::name;
 use engine::Names;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use wire::count;
+use wire::{Key, Slice, count};
 
 const CELLS: usize = 4096;
 const SLOT_BITS: u64 = 0xFFF;
@@ -15,7 +14,6 @@ const SLOT_BITS: u64 = 0xFFF;
 /// The first [`Learner::MOST`] names seen, each with a slot of its own.
 #[derive(Debug)]
 pub(super) struct Learner {
-    hasher: RandomState,
     /// Open addressing: the slot in the low bits, the rest of a name's keyed hash above; 0 is empty.
     cells: Box<[AtomicU64; CELLS]>,
     names: Mutex<Vec<String>>,
@@ -25,7 +23,6 @@ pub(super) struct Learner {
 impl Default for Learner {
     fn default() -> Self {
         Self {
-            hasher: RandomState::new(),
             cells: Box::new([const { AtomicU64::new(0) }; CELLS]),
             names: Mutex::default(),
             count: AtomicU32::new(0),
@@ -37,15 +34,16 @@ impl Learner {
     /// How many names are learned.
     pub(super) const MOST: u32 = 1_000;
 
-    /// The slot of the last two labels of `qname` (wire format); a new one if there is room and `learn` says so.
-    pub(super) fn slot(&self, qname: &[u8], learn: bool) -> u32 {
-        let Some(ending) = last_two(qname) else { return count::OTHER };
-        let (bytes, length) = lowercase(ending);
-        let Some(ending) = bytes.get(..length) else { return count::OTHER };
-        let hash = self.hasher.hash_one(ending);
+    /// The slot of the last two labels of a name in `frame`; a new one if there is room and `learn` says so.
+    #[inline]
+    pub(super) fn slot(&self, frame: &[u8], name: &wire::Name, key: &Key, learn: bool) -> u32 {
+        let Some(hash) = name.ending(&Slice(frame), 2, key) else { return count::OTHER };
         match self.find(hash) {
             Ok(slot) => slot,
-            Err(_) if learn && self.count() < Self::MOST => self.learn(hash, ending),
+            Err(_) if learn && self.count() < Self::MOST => {
+                let wire = frame.get(name.at..).and_then(last_two);
+                wire.map_or(count::OTHER, |ending| self.learn(hash, ending))
+            }
             Err(_) => count::OTHER,
         }
     }
@@ -103,15 +101,6 @@ fn last_two(qname: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A copy of at most two labels without capitals. Length bytes are below `A`.
-fn lowercase(ending: &[u8]) -> ([u8; 2 * 64 + 1], usize) {
-    let mut copy = [0; 2 * 64 + 1];
-    for (to, from) in copy.iter_mut().zip(ending) {
-        *to = from.to_ascii_lowercase();
-    }
-    (copy, ending.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,11 +109,11 @@ mod tests {
     #[test]
     fn the_two_rightmost_labels_are_learned_without_regard_to_case() {
         let learner = Learner::default();
-        assert_eq!(learner.slot(&to_wire("www.example.nl."), true), 1);
-        assert_eq!(learner.slot(b"\x07ExAmPlE\x02NL\0", true), 1);
-        assert_eq!(learner.slot(&to_wire("nl."), true), 2);
-        assert_eq!(learner.slot(&to_wire("."), true), 3);
-        assert_eq!(learner.slot(&to_wire(r"a.b\.c.nl."), true), 4);
+        assert_eq!(slot(&learner, &to_wire("www.example.nl."), true), 1);
+        assert_eq!(slot(&learner, b"\x07ExAmPlE\x02NL\0", true), 1);
+        assert_eq!(slot(&learner, &to_wire("nl."), true), 2);
+        assert_eq!(slot(&learner, &to_wire("."), true), 3);
+        assert_eq!(slot(&learner, &to_wire(r"a.b\.c.nl."), true), 4);
         let names = learner.names();
         assert_eq!((1..=4).map(|slot| names.get(slot)).collect::<Vec<_>>(), ["example.nl.", "nl.", ".", r"b\.c.nl."]);
         assert_eq!(learner.count(), 4);
@@ -133,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_only_answered_is_not_learned() {
         let learner = Learner::default();
-        assert_eq!(learner.slot(&to_wire("example.nl."), false), count::OTHER);
+        assert_eq!(slot(&learner, &to_wire("example.nl."), false), count::OTHER);
         assert_eq!(learner.count(), 0);
     }
 
@@ -141,16 +130,16 @@ mod tests {
     fn names_beyond_the_thousandth_are_other() {
         let learner = Learner::default();
         for number in 1..=Learner::MOST {
-            assert_eq!(learner.slot(&to_wire(&format!("x{number}.nl.")), true), number);
+            assert_eq!(slot(&learner, &to_wire(&format!("x{number}.nl.")), true), number);
         }
-        assert_eq!(learner.slot(&to_wire("one.more."), true), count::OTHER);
-        assert_eq!(learner.slot(&to_wire("x1000.nl."), true), Learner::MOST);
+        assert_eq!(slot(&learner, &to_wire("one.more."), true), count::OTHER);
+        assert_eq!(slot(&learner, &to_wire("x1000.nl."), true), Learner::MOST);
         assert_eq!(learner.names().zones(), Learner::MOST);
     }
 
-    #[test]
-    fn what_is_not_a_name_is_other() {
-        assert_eq!(Learner::default().slot(b"\x03ab", true), count::OTHER);
-        assert_eq!(Learner::default().slot(b"", true), count::OTHER);
+    fn slot(learner: &Learner, wire: &[u8], learn: bool) -> u32 {
+        let frame = [&[0; 8], wire].concat();
+        let name = wire::Name::read(&Slice(&frame), 8, frame.len(), wire::Skip::Malformed).unwrap();
+        learner.slot(&frame, &name, &Key([0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3211]), learn)
     }
 }

@@ -1,5 +1,7 @@
 //! Cache lines of eight words, zero at first: a table whose entry costs one miss, and whose untouched pages cost nothing.
 
+use wire::zones::{Bucket, Buckets};
+
 /// How many words a cache line has.
 const WORDS: usize = 8;
 
@@ -34,6 +36,13 @@ impl Lines {
     /// All of them, to write to.
     pub(super) fn all_mut(&mut self) -> &mut [[u64; WORDS]] {
         self.words[self.first..].as_chunks_mut().0
+    }
+}
+
+impl Buckets for Lines {
+    #[inline(always)]
+    fn bucket(&self, index: usize) -> Option<&Bucket> {
+        self.get(index)
     }
 }
 

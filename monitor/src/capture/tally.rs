@@ -173,13 +173,13 @@ pub fn count_frame(
     known: Option<Direction>,
     tally: &mut Tally,
 ) {
-    wire::read(&Slice(frame), link, ports, attribution.key(), &mut |read| match read {
-        Ok((packet, message)) => {
-            let place = attribution.place(frame, packet, message, known);
-            count::count(packet, message, place.direction, place.zone, place.prefix, tally);
-        }
-        Err(skip) => tally.node(Node::Skipped(skip)),
+    let read = wire::read(&Slice(frame), link, ports, &mut |packet, message| {
+        let place = attribution.place(frame, packet, message, known);
+        count::count(packet, message, place.direction, place.zone, place.prefix, tally);
     });
+    if let Err(skip) = read {
+        tally.node(Node::Skipped(skip));
+    }
 }
 
 #[cfg(test)]

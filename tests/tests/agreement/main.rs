@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use stack::Stack;
 use wire::zones::{self, Bucket};
-use wire::{Key, Link, Message, Packet, Ports, Skip, Slice, Suffixes, Transport};
+use wire::{Key, Link, Message, Packet, Ports, Skip, Slice, Transport};
 
 const KEY: Key = Key([0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344]);
 
@@ -36,7 +36,7 @@ proptest! {
         as_made(&frame, &stack, &dns, &packet, &message)?;
 
         let carried = oracle::carried(stack.link, &frame).expect("etherparse reads it");
-        same_way(&packet, &carried)?;
+        same_way(&frame, &packet, &carried)?;
         prop_assert_eq!(carried.payload, &bytes);
         same_message(&frame, &message, &bytes)?;
         prop_assert!(oracle::records(&bytes).is_some(), "domain reads it");
@@ -78,7 +78,7 @@ proptest! {
             if !message.unwalked {
                 as_made(&frame, &stack, dns, &packet, &message)?;
             }
-            same_way(&packet, &carried)?;
+            same_way(&frame, &packet, &carried)?;
             same_message(&frame, &message, bytes)?;
         }
     }
@@ -128,9 +128,9 @@ proptest! {
         if stack.transport == Transport::Tcp {
             payload.splice(0..0, u16::try_from(payload.len()).unwrap().to_be_bytes());
         }
-        let read = read(&stack.frame(&payload), stack.link);
-        let (_, message) = read[0].map_err(|skip| TestCaseError::fail(skip.as_str()))?;
-        prop_assert_eq!(slot(&message.suffixes, &wire_names), longest(&dns.labels, &names));
+        let frame = stack.frame(&payload);
+        let (_, message) = read(&frame, stack.link)[0].map_err(|skip| TestCaseError::fail(skip.as_str()))?;
+        prop_assert_eq!(slot(&frame, &message, &wire_names), longest(&dns.labels, &names));
     }
 }
 
@@ -171,9 +171,8 @@ type Read = Result<(Packet, Message), Skip>;
 
 fn read(frame: &[u8], link: Link) -> Vec<Read> {
     let mut all = Vec::new();
-    wire::read(&Slice(frame), link, Ports::DNS, &KEY, &mut |it| {
-        all.push(it.map(|(packet, message)| (*packet, *message)));
-    });
+    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet, message| all.push(Ok((*packet, *message))));
+    all.extend(end.err().map(Err));
     all
 }
 
@@ -190,7 +189,7 @@ fn framed(mut payload: &[u8]) -> Vec<&[u8]> {
 }
 
 fn as_made(frame: &[u8], stack: &Stack, dns: &Dns, packet: &Packet, message: &Message) -> Result<(), TestCaseError> {
-    prop_assert_eq!((packet.source, packet.destination), stack.addresses());
+    prop_assert_eq!(addresses(frame, packet), Some(stack.addresses()));
     prop_assert_eq!((packet.source_port, packet.destination_port), stack.ports());
     prop_assert_eq!((message.response, message.opcode), (dns.response, dns.opcode));
     if message.is_query_opcode() {
@@ -212,15 +211,15 @@ fn agree_on(frame: &[u8], link: Link) -> Result<(), TestCaseError> {
     };
     for (read, bytes) in read(frame, link).into_iter().zip(messages) {
         let Ok((packet, message)) = read else { continue };
-        same_way(&packet, &carried)?;
+        same_way(frame, &packet, &carried)?;
         same_message(frame, &message, bytes)?;
     }
     Ok(())
 }
 
-fn same_way(packet: &Packet, carried: &Carried<'_>) -> Result<(), TestCaseError> {
+fn same_way(frame: &[u8], packet: &Packet, carried: &Carried<'_>) -> Result<(), TestCaseError> {
     prop_assert_eq!(packet.transport, carried.transport);
-    prop_assert_eq!((packet.source, packet.destination), carried.addresses);
+    prop_assert_eq!(addresses(frame, packet), Some(carried.addresses));
     prop_assert_eq!((packet.source_port, packet.destination_port), carried.ports);
     Ok(())
 }
@@ -268,16 +267,20 @@ fn because(other: &str, error: &TestCaseError, bytes: &[u8]) -> TestCaseError {
     TestCaseError::fail(format!("{other} reads otherwise: {error}: {bytes:02x?}"))
 }
 
-fn qname(frame: &[u8], message: &Message) -> Vec<u8> {
-    frame[message.qname..message.qname + message.qname_length].to_ascii_lowercase()
+fn addresses(frame: &[u8], packet: &Packet) -> Option<(u128, u128)> {
+    packet.source(&Slice(frame)).zip(packet.destination(&Slice(frame)))
 }
 
-fn slot(suffixes: &Suffixes, names: &[Vec<u8>]) -> u32 {
+fn qname(frame: &[u8], message: &Message) -> Vec<u8> {
+    frame[message.qname.at..][..message.qname.length].to_ascii_lowercase()
+}
+
+fn slot(frame: &[u8], message: &Message, names: &[Vec<u8>]) -> u32 {
     let mut size = zones::buckets_for(names.len());
     loop {
         let mut buckets = vec![Bucket::default(); size];
         if let Ok(shape) = zones::build(names.iter().map(Vec::as_slice), &KEY, &mut buckets) {
-            return zones::find(suffixes, shape, &buckets[..]);
+            return zones::find(&Slice(frame), &message.qname, &KEY, shape, &buckets[..]);
         }
         size *= 2;
     }

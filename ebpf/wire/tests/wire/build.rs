@@ -12,9 +12,8 @@ pub(crate) type Read = Result<(Packet, Message), Skip>;
 
 pub(crate) fn read(link: Link, frame: &[u8]) -> Vec<Read> {
     let mut all = Vec::new();
-    wire::read(&Slice(frame), link, Ports::DNS, &KEY, &mut |it| {
-        all.push(it.map(|(packet, message)| (*packet, *message)))
-    });
+    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet, message| all.push(Ok((*packet, *message))));
+    all.extend(end.err().map(Err));
     all
 }
 
@@ -166,5 +165,5 @@ pub(crate) fn plain(message: &[u8]) -> Vec<u8> {
 
 /// The QNAME that a message says it has.
 pub(crate) fn qname(frame: &[u8], message: &Message) -> Vec<u8> {
-    (0..message.qname_length).map(|at| Slice(frame).read::<1>(message.qname + at).unwrap()[0]).collect()
+    (0..message.qname.length).map(|at| Slice(frame).read::<1>(message.qname.at + at).unwrap()[0]).collect()
 }

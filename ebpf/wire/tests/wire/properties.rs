@@ -45,7 +45,7 @@ proptest! {
         let whole = one(&frame).unwrap();
         match read(Link::Ethernet, &frame[..cut.index(frame.len())])[..] {
             [Ok((_, message))] => {
-                prop_assert_eq!(message.suffixes, whole.suffixes);
+                prop_assert_eq!(message.qname, whole.qname);
                 prop_assert!(message.unwalked || message == whole);
             }
             [Err(skip)] => prop_assert_eq!(skip, wire::Skip::Truncated),
