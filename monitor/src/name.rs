@@ -52,19 +52,28 @@ pub fn canonical(text: &str) -> Result<String, BadName> {
 /// # Errors
 /// What is wrong with it.
 pub fn parse(text: &str) -> Result<Vec<u8>, BadName> {
+    let mut wire = Vec::with_capacity(text.len().saturating_add(2));
+    append(text, &mut wire).map(|()| wire)
+}
+
+/// Appends what [`parse`] gives to `wire`; if there is an error, maybe a part of it.
+fn append(text: &str, wire: &mut Vec<u8>) -> Result<(), BadName> {
     match text {
         "" => return Err(BadName::Empty),
-        "." => return Ok(vec![0]),
+        "." => {
+            wire.push(0);
+            return Ok(());
+        }
         _ if !text.is_ascii() => return Err(BadName::NotAscii(text.to_owned())),
         _ => {}
     }
-    let mut wire = Vec::with_capacity(text.len().saturating_add(2));
+    let first = wire.len();
     let mut labels = 0_usize;
     let mut rest = text.as_bytes();
     while !rest.is_empty() {
         let start = wire.len();
         wire.push(0);
-        rest = label(text, rest, &mut wire)?;
+        rest = label(text, rest, wire)?;
         let content = wire.get(start + 1..).unwrap_or_default();
         match u8::try_from(content.len()) {
             Ok(0) => return Err(BadName::EmptyLabel(text.to_owned())),
@@ -78,10 +87,10 @@ pub fn parse(text: &str) -> Result<Vec<u8>, BadName> {
         labels += 1;
     }
     wire.push(0);
-    match wire.len() {
-        256.. => Err(BadName::Long(wire.len())),
+    match wire.len() - first {
+        length @ 256.. => Err(BadName::Long(length)),
         _ if labels > DEPTH => Err(BadName::Deep(labels)),
-        _ => Ok(wire),
+        _ => Ok(()),
     }
 }
 
@@ -120,6 +129,14 @@ fn label<'a>(text: &str, mut rest: &'a [u8], wire: &mut Vec<u8>) -> Result<&'a [
 #[must_use]
 pub fn to_wire(canonical: &str) -> Vec<u8> {
     parse(canonical).expect("canonical names parse")
+}
+
+/// Appends the wire format of a name that [`canonical`] gave to `wire`.
+///
+/// # Panics
+/// If it did not.
+pub(crate) fn append_wire(canonical: &str, wire: &mut Vec<u8>) {
+    append(canonical, wire).expect("canonical names parse");
 }
 
 /// Prints a name in wire format, uncompressed: lowercase, with the trailing dot. What follows the root label, or is cut
