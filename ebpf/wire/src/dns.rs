@@ -51,13 +51,12 @@ impl Message {
     }
 }
 
-/// Reads the message of `length` bytes that begins at `at`, at least 8 bytes into the frame.
+/// Reads the message at `place`.
 ///
 /// # Errors
 /// The reason why it cannot be counted.
 #[inline(always)]
-pub fn message<F: Frame>(frame: &F, at: usize, length: usize) -> Result<Message, Skip> {
-    let place = Place { at, end: at.wrapping_add(length), past_end: Skip::Malformed };
+pub fn message<F: Frame>(frame: &F, place: Place) -> Result<Message, Skip> {
     let mut message = Message::BLANK;
     let header = Header::read(frame, place)?;
     question(frame, place, &header, &mut message)?.finish(frame, &mut message);

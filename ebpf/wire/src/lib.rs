@@ -21,4 +21,4 @@ pub use dns::Message;
 pub use frame::{Frame, Slice};
 pub use name::{Key, Name};
 pub use packet::{Family, Link, Packet, Ports, Transport};
-pub use read::read;
+pub use read::{Each, read};

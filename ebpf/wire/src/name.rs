@@ -32,7 +32,7 @@ pub struct Name {
     pub length: usize,
     /// How many labels it has, the root not counted.
     pub labels: usize,
-    /// Byte n from below: where in the name the label n labels from the last one begins.
+    /// Byte n from below: where the label n labels from the last one begins, modulo 256.
     starts: u128,
 }
 
@@ -46,23 +46,24 @@ impl Name {
     /// Why it is not a name: `past_end` if it goes on beyond its end.
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
-        let most = end.wrapping_sub(at).min(LENGTH);
-        let mut begin = 0_usize;
+        let longest = at.wrapping_add(LENGTH);
+        let limit = end.min(longest);
+        let mut begin = at;
         let mut starts = 0_u128;
         for labels in 0..LABELS + 1 {
-            if begin >= most {
-                return Err(if begin >= LENGTH { Skip::NameLength } else { past_end });
+            if begin >= limit {
+                return Err(if begin >= longest { Skip::NameLength } else { past_end });
             }
-            let [length] = frame.read(at.wrapping_add(begin)).ok_or(Skip::Truncated)?;
+            let [length] = frame.read(begin).ok_or(Skip::Truncated)?;
             let length = usize::from(length);
             let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
-                return Ok(Self { at, length: next, labels, starts });
+                return Ok(Self { at, length: next.wrapping_sub(at), labels, starts });
             }
             if length > LABEL {
                 return Err(Skip::NamePointer);
             }
-            starts = starts << 8 | begin as u128;
+            starts = starts << 8 | (begin & 0xFF) as u128;
             begin = next;
         }
         Err(Skip::NameLength)
@@ -83,7 +84,7 @@ impl Name {
     /// Its labels from the last one leftwards, [`DEPTH`] of them at most.
     #[inline(always)]
     pub(crate) const fn leftwards(&self) -> Leftwards {
-        Leftwards { starts: self.starts, end: self.at.wrapping_add(self.length).wrapping_sub(1), name: self.at }
+        Leftwards { starts: self.starts, end: self.at.wrapping_add(self.length).wrapping_sub(1) }
     }
 }
 
@@ -92,19 +93,18 @@ pub(crate) struct Leftwards {
     starts: u128,
     /// Where the last label given begins.
     end: usize,
-    name: usize,
 }
 
 impl Leftwards {
     /// The hash of the next label.
     #[inline(always)]
     pub(crate) fn hash<F: Frame>(&mut self, frame: &F, key: &Key) -> Option<u64> {
-        let start = self.name.wrapping_add((self.starts & 0xFF) as usize);
-        let first = start.wrapping_add(1);
-        let label = hash(frame, first, self.end.wrapping_sub(first) & LABEL, key);
+        // A label and its length byte are at most 64 bytes.
+        let size = self.end.wrapping_sub((self.starts & 0xFF) as usize) & 0x7F;
+        let end = self.end;
         self.starts >>= 8;
-        self.end = start;
-        label
+        self.end = end.wrapping_sub(size);
+        hash(frame, end, size.wrapping_sub(1), key)
     }
 }
 
@@ -160,26 +160,29 @@ pub(crate) const fn scatter(hash: u64) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
-/// The hash of the label of `length` bytes, 1 to 63, at `at`; `None` if the frame does not hold all of them.
+/// The hash of the label of `length` bytes, 1 to 63, that ends before `end`; `None` if the frame does not hold it.
 ///
 /// The last eight bytes are loaded backwards from the label's end: a query may end four bytes after its root label, but
 /// its header always lies in front.
 #[inline(always)]
-fn hash<F: Frame>(frame: &F, at: usize, length: usize, key: &Key) -> Option<u64> {
+fn hash<F: Frame>(frame: &F, end: usize, length: usize, key: &Key) -> Option<u64> {
     let Key([seed, step]) = *key;
     // An unknown multiple: no bytes of a shorter label make up for its being shorter.
     let mut hash = seed.wrapping_mul((length as u64) << 1 | 1);
-    let mut done = 8;
+    let last = u64::from_le_bytes(frame.read(end.wrapping_sub(8))?);
+    if length <= 8 {
+        let before = 8_usize.wrapping_sub(length) << 3 & 63;
+        return Some(mix(hash ^ fold(last >> before), step));
+    }
+    let mut left = length;
     for _ in 0..LABEL / 8 {
-        if done >= length {
+        if left <= 8 {
             break;
         }
-        hash = mix(hash ^ fold(u64::from_le_bytes(frame.read(at.wrapping_add(done).wrapping_sub(8))?)), step);
-        done = done.wrapping_add(8);
+        hash = mix(hash ^ fold(u64::from_le_bytes(frame.read(end.wrapping_sub(left))?)), step);
+        left = left.wrapping_sub(8);
     }
-    let last = u64::from_le_bytes(frame.read(at.wrapping_add(length).wrapping_sub(8))?);
-    let before = 64_usize.saturating_sub(length << 3);
-    Some(mix(hash ^ fold(last >> before), step))
+    Some(mix(hash ^ fold(last), step))
 }
 
 /// Half by half, so that no known difference of inputs gives a known difference of outputs; BPF has no wider product.
@@ -233,7 +236,7 @@ mod tests {
             for front in 8..24 {
                 let mut frame = std::vec![0xEE; front];
                 frame.extend_from_slice(&upper);
-                assert_eq!(hash(&crate::Slice(&frame), front, length, &KEY), Some(want));
+                assert_eq!(hash(&crate::Slice(&frame), front + length, length, &KEY), Some(want));
             }
         }
     }
@@ -336,12 +339,12 @@ mod tests {
     fn keyed(label: &[u8], key: &Key) -> u64 {
         let mut frame = std::vec![0; 8];
         frame.extend_from_slice(label);
-        scatter(suffix(1, hash(&crate::Slice(&frame), 8, label.len(), key).unwrap()))
+        scatter(suffix(1, hash(&crate::Slice(&frame), frame.len(), label.len(), key).unwrap()))
     }
 
     fn one(label: &[u8]) -> u64 {
         let mut frame = std::vec![0; 8];
         frame.extend_from_slice(label);
-        hash(&crate::Slice(&frame), 8, label.len(), &KEY).unwrap()
+        hash(&crate::Slice(&frame), frame.len(), label.len(), &KEY).unwrap()
     }
 }

@@ -9,25 +9,48 @@ use crate::{Frame, Link, Message, Packet, Ports, Skip, Transport};
 /// As many messages as are read from one TCP segment.
 pub const SEGMENT: usize = 64;
 
+/// Who gets the messages: a closure, or what is to be compiled in place wherever there is a message.
+pub trait Each {
+    /// Takes a message and the packet that it came in.
+    fn message(&mut self, packet: &Packet, message: &Message);
+}
+
+impl<T: FnMut(&Packet, &Message)> Each for T {
+    #[inline(always)]
+    fn message(&mut self, packet: &Packet, message: &Message) {
+        self(packet, message);
+    }
+}
+
 /// Reads one frame and gives `each` every DNS message in it, in order.
 ///
 /// # Errors
 /// The reason why there is none; or, behind the messages that there are, [`Skip::Truncated`] if the capture cut off more.
 #[inline(always)]
-pub fn read<F: Frame>(
-    frame: &F,
-    link: Link,
-    ports: Ports,
-    each: &mut impl FnMut(&Packet, &Message),
-) -> Result<(), Skip> {
+pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each) -> Result<(), Skip> {
     let packet = Packet::read(frame, link, ports)?;
+    let end = packet.payload.wrapping_add(packet.length);
+    if packet.transport == Transport::Tcp {
+        return segment(frame, &packet, ports, end, each);
+    }
+    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
+    let message = dns::message(frame, Place { at: packet.payload, end, past_end })?;
+    each.message(&packet, &message);
+    Ok(())
+}
+
+/// Reads the messages of a TCP segment.
+#[cold]
+#[inline(never)]
+fn segment<F: Frame>(frame: &F, packet: &Packet, ports: Ports, end: usize, each: &mut impl Each) -> Result<(), Skip> {
     let mut at = packet.payload;
     for nth in 0..SEGMENT {
-        let mut message = Message::BLANK;
-        match one(frame, &packet, ports, at, &mut message) {
-            Ok(next) => {
-                each(&packet, &message);
-                let Some(next) = next else { break };
+        match prefixed(frame, packet, ports, at, end) {
+            Ok((message, next)) => {
+                each.message(packet, &message);
+                if next >= end {
+                    break;
+                }
                 at = next;
             }
             Err(skip) if nth == 0 || skip == Skip::Truncated => return Err(skip),
@@ -37,48 +60,38 @@ pub fn read<F: Frame>(
     Ok(())
 }
 
-/// Reads the message at `at` of a payload, and gives where the next one begins if there are more.
-#[inline(always)]
-fn one<F: Frame>(
+/// Reads the message behind the length at `at`, and gives where the next length would be.
+fn prefixed<F: Frame>(
     frame: &F,
     packet: &Packet,
     ports: Ports,
     at: usize,
-    message: &mut Message,
-) -> Result<Option<usize>, Skip> {
-    let tcp = packet.transport == Transport::Tcp;
-    let end = packet.payload.wrapping_add(packet.length);
-    let (place, next) = match packet.transport {
-        Transport::Udp => {
-            let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
-            (Place { at, end, past_end }, end)
-        }
-        Transport::Tcp => prefixed(frame, packet, at, end)?,
-    };
+    end: usize,
+) -> Result<(Message, usize), Skip> {
+    let (place, next) = place(frame, packet, at, end)?;
     let header = Header::read(frame, place)?;
-    if tcp && !plausible(&header, packet, ports) {
+    if !plausible(&header, packet, ports) {
         return Err(Skip::Segment);
     }
-    let mut walk = match dns::question(frame, place, &header, message) {
+    let mut message = Message::BLANK;
+    let mut walk = match dns::question(frame, place, &header, &mut message) {
         Ok(walk) => walk,
-        Err(skip) if !tcp || skip == Skip::Truncated => return Err(skip),
+        Err(Skip::Truncated) => return Err(Skip::Truncated),
         Err(_) => return Err(Skip::Segment),
     };
-    if tcp {
-        let class = message.qname.at.wrapping_add(message.qname.length).wrapping_add(2);
-        if !matches!(frame.read(class).ok_or(Skip::Truncated)?, [0, 1 | 3 | 4 | 254 | 255]) {
-            return Err(Skip::Segment);
-        }
+    let class = message.qname.at.wrapping_add(message.qname.length).wrapping_add(2);
+    if !matches!(frame.read(class).ok_or(Skip::Truncated)?, [0, 1 | 3 | 4 | 254 | 255]) {
+        return Err(Skip::Segment);
     }
-    walk.finish(frame, message);
-    Ok((next < end).then_some(next))
+    walk.finish(frame, &mut message);
+    Ok((message, next))
 }
 
 /// The place of the message behind the length at `at` (RFC 7766 section 8), and where the next length would be.
 ///
 /// A message that ends before its question does is none; one that goes on in the next segment may be one.
 #[inline(always)]
-fn prefixed<F: Frame>(frame: &F, packet: &Packet, at: usize, end: usize) -> Result<(Place, usize), Skip> {
+fn place<F: Frame>(frame: &F, packet: &Packet, at: usize, end: usize) -> Result<(Place, usize), Skip> {
     let past_segment = if packet.fragment { Skip::Truncated } else { Skip::Segment };
     if packet.length == 0 {
         return Err(Skip::NotDns);

@@ -46,7 +46,7 @@ impl Attribution {
         let key = fresh_key();
         let mut texts = Vec::new();
         for slot in 1..=names.zones() {
-            texts.extend(name::to_wire(names.get(slot)));
+            name::append_wire(names.get(slot), &mut texts);
         }
         let mut size = zones::buckets_for(names.zones() as usize);
         let (shape, buckets) = loop {
@@ -249,7 +249,7 @@ mod tests {
     ) -> Place {
         let frame = frames::message(qname, response, from, to);
         let mut places = Vec::new();
-        let read = wire::read(&Slice(&frame), Link::Ethernet, Ports::DNS, &mut |packet, message| {
+        let read = wire::read(&Slice(&frame), Link::Ethernet, Ports::DNS, &mut |packet: &Packet, message: &Message| {
             places.push(attribution.place(&frame, packet, message, known));
         });
         assert_eq!(read, Ok(()));

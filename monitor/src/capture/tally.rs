@@ -5,7 +5,7 @@
 use super::attribution::Attribution;
 use super::lines::Lines;
 use wire::count::{self, CODES, FIELDS, NODE};
-use wire::{Counters, Direction, Field, Link, Node, Ports, Slice};
+use wire::{Counters, Direction, Field, Link, Message, Node, Packet, Ports, Slice};
 
 /// As many zones as can have extended errors of their own. Those of further zones count for `other`.
 const ROWS: usize = 16_384;
@@ -173,12 +173,24 @@ pub fn count_frame(
     known: Option<Direction>,
     tally: &mut Tally,
 ) {
-    let read = wire::read(&Slice(frame), link, ports, &mut |packet, message| {
-        let place = attribution.place(frame, packet, message, known);
-        count::count(packet, message, place.direction, place.zone, place.prefix, tally);
-    });
-    if let Err(skip) = read {
+    if let Err(skip) = wire::read(&Slice(frame), link, ports, &mut Counting { attribution, frame, known, tally }) {
         tally.node(Node::Skipped(skip));
+    }
+}
+
+/// Counts the messages of a frame: for a datagram's, in place.
+struct Counting<'a> {
+    attribution: &'a Attribution,
+    frame: &'a [u8],
+    known: Option<Direction>,
+    tally: &'a mut Tally,
+}
+
+impl wire::Each for Counting<'_> {
+    #[inline(always)]
+    fn message(&mut self, packet: &Packet, message: &Message) {
+        let place = self.attribution.place(self.frame, packet, message, self.known);
+        count::count(packet, message, place.direction, place.zone, place.prefix, self.tally);
     }
 }
 

@@ -171,7 +171,9 @@ type Read = Result<(Packet, Message), Skip>;
 
 fn read(frame: &[u8], link: Link) -> Vec<Read> {
     let mut all = Vec::new();
-    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet, message| all.push(Ok((*packet, *message))));
+    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet: &Packet, message: &Message| {
+        all.push(Ok((*packet, *message)))
+    });
     all.extend(end.err().map(Err));
     all
 }

@@ -62,7 +62,9 @@ fn shorter(whole: &[Result<(Packet, Message), Skip>], cut: &[Result<(Packet, Mes
 
 fn read(link: Link, frame: &[u8]) -> Vec<Result<(Packet, Message), Skip>> {
     let mut all = Vec::new();
-    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet, message| all.push(Ok((*packet, *message))));
+    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet: &Packet, message: &Message| {
+        all.push(Ok((*packet, *message)))
+    });
     all.extend(end.err().map(Err));
     all
 }

@@ -12,7 +12,9 @@ pub(crate) type Read = Result<(Packet, Message), Skip>;
 
 pub(crate) fn read(link: Link, frame: &[u8]) -> Vec<Read> {
     let mut all = Vec::new();
-    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet, message| all.push(Ok((*packet, *message))));
+    let end = wire::read(&Slice(frame), link, Ports::DNS, &mut |packet: &Packet, message: &Message| {
+        all.push(Ok((*packet, *message)))
+    });
     all.extend(end.err().map(Err));
     all
 }

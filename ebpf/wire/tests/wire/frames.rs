@@ -1,6 +1,6 @@
 //! Links, IP headers, transports: what carries a message, and what does not.
 
-use wire::{Family, Link, Ports, Skip, Slice, Transport};
+use wire::{Family, Link, Message, Packet, Ports, Skip, Slice, Transport};
 
 use crate::build::*;
 
@@ -109,7 +109,7 @@ fn ports_can_be_others() {
     frame[36..38].copy_from_slice(&5353_u16.to_be_bytes());
     let ports = Ports::new(&[8053, 5353]).unwrap();
     let mut messages = 0;
-    let read = wire::read(&Slice(&frame), Link::Ethernet, ports, &mut |_, _| messages += 1);
+    let read = wire::read(&Slice(&frame), Link::Ethernet, ports, &mut |_: &Packet, _: &Message| messages += 1);
     assert_eq!((read, messages), (Ok(()), 1));
     assert_eq!(one(&frame), Err(Skip::NotDns));
 }
