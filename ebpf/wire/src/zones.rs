@@ -26,8 +26,8 @@ const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
 /// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
 const PRESENT: u64 = 1 << 63;
 
-/// How many buckets in a row an entry may be in.
-const CHAIN: u64 = 4;
+/// How many buckets an entry may be in. They are not neighbours, which would fill up together.
+const CHAIN: u64 = 5;
 
 /// The buckets, a power of two of them.
 pub trait Buckets {
@@ -123,7 +123,7 @@ const fn slot_of(entry: u64) -> u32 {
 #[expect(clippy::cast_possible_truncation, reason = "buckets are in memory: their number fits")]
 #[inline(always)]
 const fn index(hash: u64, link: u64, shape: Shape) -> usize {
-    (hash.wrapping_add(link) & shape.mask) as usize
+    (hash.wrapping_add(link.wrapping_mul(hash >> 40 | 1)) & shape.mask) as usize
 }
 
 /// Fills `buckets` (a power of two, all zero) with `names` in wire format, the first of which gets slot 1.
