@@ -50,7 +50,7 @@ impl Attribution {
         }
         let mut size = zones::buckets_for(names.zones() as usize);
         let (shape, buckets) = loop {
-            let mut buckets = Lines::zero(size);
+            let mut buckets = Lines::zero(size).in_huge_pages();
             match zones::build(WireNames(&texts), &key, buckets.all_mut()) {
                 Ok(shape) => break (shape, buckets),
                 Err(zones::Full) => size *= 2,

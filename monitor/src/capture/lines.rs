@@ -21,6 +21,19 @@ impl Lines {
         Self { words, first }
     }
 
+    /// Asks the kernel for huge pages: a line then costs no second miss, for its address.
+    pub(super) fn in_huge_pages(self) -> Self {
+        const PAGE: usize = 1 << 21;
+        let all = self.words.as_ptr_range();
+        let start = all.start.addr().next_multiple_of(PAGE);
+        let length = all.end.addr().saturating_sub(start) & !(PAGE - 1);
+        if length > 0 {
+            // SAFETY: the range lies in memory of ours, and the advice changes nothing that is in it. It may be refused.
+            unsafe { libc::madvise(std::ptr::without_provenance_mut(start), length, libc::MADV_HUGEPAGE) };
+        }
+        self
+    }
+
     /// A line.
     #[inline(always)]
     pub(super) fn get(&self, index: usize) -> Option<&[u64; WORDS]> {

@@ -43,7 +43,7 @@ struct Row {
 }
 
 impl Tally {
-    /// All zero, for this many slots. Memory is touched only where something is counted.
+    /// All zero, for this many slots. Memory is touched only around what is counted.
     #[must_use]
     pub fn new(slots: Slots) -> Self {
         let first_prefix = slots.zones + 1;
@@ -51,7 +51,7 @@ impl Tally {
         let most_rows = 1 + slots.prefixes as usize + (slots.zones as usize).min(ROWS);
         let mut tally = Self {
             node: [0; NODE],
-            slots: Lines::zero(all),
+            slots: Lines::zero(all).in_huge_pages(),
             rows: Vec::with_capacity(most_rows),
             most_rows,
             crowded: 0,
