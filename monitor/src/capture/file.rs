@@ -3,6 +3,8 @@
 //! Samples come at the first packet's time and every tick from there, across silences too, so that conditions clear as
 //! they would have. What is made of the samples, and what is printed, is the caller's.
 
+mod ahead;
+
 use super::attribution::Attribution;
 use super::tally::{Tally, count_frame};
 use super::{collector, link};
@@ -133,32 +135,28 @@ fn one(
     ticks: &mut Ticks<impl FnMut(Sample)>,
     cut: &mut Vec<CutOff>,
 ) -> Result<(), Error> {
-    let (mut capture, link) = open(file)?;
+    let (capture, link) = open(file)?;
     let before = ticks.frames;
     let mut bytes = 0;
-    loop {
-        let packet = match capture.next_packet() {
-            Ok(packet) => packet,
-            Err(pcap::Error::NoMorePackets) => break,
-            Err(error) => {
-                let (file, after, why) = (file.to_owned(), ticks.frames - before, said(file, &error));
-                if !why.contains("truncated") {
-                    return Err(Error::Broken { file, after, why });
-                }
-                tracing::warn!(file = %file.display(), frames = after, why, "the file ends within a record");
-                cut.push(CutOff { file, after, why });
-                break;
-            }
-        };
-        // With nanosecond precision libpcap puts nanoseconds where microseconds were.
-        let time = packet.header.ts.tv_sec.saturating_mul(1_000_000_000).saturating_add(packet.header.ts.tv_usec);
+    // What comes over a pipe may be live: nothing waits there for more to come.
+    let most = if file == Path::new("-") { 1 } else { usize::MAX };
+    let end = ahead::frames(capture, most, |time, frame| {
         ticks.frame(time.clamp(0, LATEST));
-        count_frame(attribution, ports, link, packet.data, None, &mut ticks.tally);
-        bytes += 16 + packet.data.len() as u64;
+        count_frame(attribution, ports, link, frame, None, &mut ticks.tally);
+        bytes += 16 + frame.len() as u64;
         if ticks.frames.is_multiple_of(STRIDE) {
             bar.inc(std::mem::take(&mut bytes));
         }
+    });
+    if end == pcap::Error::NoMorePackets {
+        return Ok(());
     }
+    let (file, after, why) = (file.to_owned(), ticks.frames - before, said(file, &end));
+    if !why.contains("truncated") {
+        return Err(Error::Broken { file, after, why });
+    }
+    tracing::warn!(file = %file.display(), frames = after, why, "the file ends within a record");
+    cut.push(CutOff { file, after, why });
     Ok(())
 }
 
