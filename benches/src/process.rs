@@ -6,10 +6,13 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 /// What a process that has ended spent.
 #[derive(Clone, Copy)]
 pub(crate) struct Spent {
+    /// Nanoseconds from its start to its end.
+    pub(crate) elapsed: f64,
     /// Nanoseconds on processors, its own and the kernel's for it.
     pub(crate) nanoseconds: f64,
     /// The most memory it had, in MB; at least what this process has, because they were one before `exec`.
@@ -19,6 +22,7 @@ pub(crate) struct Spent {
 /// Runs a command to its end; what it prints is not shown.
 pub(crate) fn run(command: &mut Command) -> Outcome<Spent> {
     let text = format!("{command:?}");
+    let started = Instant::now();
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let child = child.map_err(|error| format!("{text}: {error}"))?;
     let pid = i32::try_from(child.id())?;
@@ -27,11 +31,13 @@ pub(crate) fn run(command: &mut Command) -> Outcome<Spent> {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both are ours, and nobody else waits for this child.
     let ended = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    let elapsed = started.elapsed().as_secs_f64() * 1e9;
     if ended != pid || status != 0 {
         return Err(format!("{text}: ended with status {status:#x}").into());
     }
     let nanoseconds = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
     Ok(Spent {
+        elapsed,
         nanoseconds: nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime),
         megabytes: usage.ru_maxrss as f64 * 1024.0 / 1e6,
     })

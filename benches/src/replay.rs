@@ -45,32 +45,34 @@ pub(crate) fn measure() -> Outcome<()> {
     fs::write(&configuration, judged())?;
     let reader = env::current_exe()?;
 
-    let [ours, observed, libpcap, tcpdump] = in_turn(
+    let [ours, observed, libpcap, tcpdump, busy] = in_turn(
         7,
         [
             &mut || took(oopsd(&whole).arg("-c").arg(&configuration)),
             &mut || took(&mut oopsd(&whole)),
             &mut || took(Command::new(&reader).arg(READ).arg(&whole)),
             &mut || took(Command::new("tcpdump").args(["-w", "/dev/null", "-r"]).arg(&whole)),
+            &mut || spent(oopsd(&whole).arg("-c").arg(&configuration)).nanoseconds / f64::from(PACKETS),
         ],
     );
     let size = fs::metadata(&whole)?.len() / 1_000_000;
-    let what = format!("replay, 2 M packets ({size} MB), 1 K zones, 10 conditions");
+    let what = format!("replay, 2 M packets ({size} MB), 1 K zones, 10 conditions: elapsed");
     table::ours(&what, "ns/packet", &ours, None);
-    table::peer("libpcap's own read", "ns/packet", &libpcap, &ours, Some(1.5));
-    table::peer("tcpdump -r -w /dev/null", "ns/packet", &tcpdump, &ours, None);
+    table::peer("libpcap's own read: elapsed", "ns/packet", &libpcap, &ours, Some(1.5));
+    table::ours("    its processor time, in two threads", "ns/packet", &busy, None);
+    table::peer("tcpdump -r -w /dev/null: elapsed", "ns/packet", &tcpdump, &ours, None);
     if process::is_here("dnstop") {
         let [dnstop] = in_turn(1, [&mut || took(Command::new("dnstop").args(["-4", "-6", "-Q", "-R"]).arg(&whole))]);
-        table::peer("dnstop -4 -6 -Q -R", "ns/packet", &dnstop, &ours, Some(0.05));
+        table::peer("dnstop -4 -6 -Q -R: elapsed", "ns/packet", &dnstop, &ours, Some(0.05));
     }
     if process::is_here("tshark") {
         let statistics = |file: &Path| took(Command::new("tshark").args(["-q", "-z", "dns,tree", "-r"]).arg(file));
         let scaled = (statistics(&part) - statistics(&one)) * f64::from(SCALE);
-        let what = format!("tshark -q -z dns,tree (1/{SCALE} of the file, without its start)");
+        let what = format!("tshark -q -z dns,tree (1/{SCALE} of the file, without its start): elapsed");
         table::peer(&what, "ns/packet", &Figure::once(scaled), &ours, None);
     }
-    table::ours("replay of it, no configuration: names are learned", "ns/packet", &observed, None);
-    table::peer("libpcap's own read", "ns/packet", &libpcap, &observed, None);
+    table::ours("replay of it, no configuration, names are learned: elapsed", "ns/packet", &observed, None);
+    table::peer("libpcap's own read: elapsed", "ns/packet", &libpcap, &observed, None);
     Ok(())
 }
 
@@ -94,7 +96,11 @@ fn oopsd(file: &Path) -> Command {
     command
 }
 
-/// Nanoseconds a packet that a process spent on the whole file.
+/// Nanoseconds a packet that a process took for the whole file.
 fn took(command: &mut Command) -> f64 {
-    process::run(command).map(|spent| spent.nanoseconds / f64::from(PACKETS)).expect("the peer reads the file")
+    spent(command).elapsed / f64::from(PACKETS)
+}
+
+fn spent(command: &mut Command) -> process::Spent {
+    process::run(command).expect("it reads the file")
 }
