@@ -4,7 +4,6 @@
 
 use super::learner::Learner;
 use super::lines::Lines;
-use super::tally::Slots;
 use crate::name;
 use engine::Names;
 use ipnet::IpNet;
@@ -26,6 +25,15 @@ pub struct Attribution {
 enum Zones {
     Table { shape: Shape, buckets: Lines },
     Learner(Box<Learner>),
+}
+
+/// How many slots there are beside `other`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots {
+    /// Zones, whose slots begin at 1.
+    pub zones: u32,
+    /// Service prefixes, whose slots follow.
+    pub prefixes: u32,
 }
 
 /// Where a message counts: what `wire::count::count` asks for.

@@ -2,22 +2,13 @@
 //!
 //! It remembers what moved, so that taking a sample costs what moved and not what is configured (see `collector`).
 
-use super::attribution::Attribution;
+use super::attribution::{Attribution, Slots};
 use super::lines::Lines;
 use wire::count::{self, CODES, FIELDS, NODE};
 use wire::{Counters, Direction, Field, Link, Message, Node, Packet, Ports, Slice};
 
 /// As many zones as can have extended errors of their own. Those of further zones count for `other`.
 const ROWS: usize = 16_384;
-
-/// How many slots there are beside `other`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slots {
-    /// Zones, whose slots begin at 1.
-    pub zones: u32,
-    /// Service prefixes, whose slots follow.
-    pub prefixes: u32,
-}
 
 /// Wrapping totals of the node, of each slot and of each info-code, and which of them moved in this epoch.
 #[derive(Debug)]
