@@ -234,7 +234,8 @@ fn histogram() -> Histogram<u32> {
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is finite and not negative")]
 fn add(histogram: &mut Histogram<u32>, rate: f64) {
-    histogram.saturating_record(rate.round() as u64);
+    // Unlike `saturating_record`, this makes room for what is larger than anything before it.
+    histogram.record(rate.round() as u64).expect("indices of 64 bits reach every rate");
 }
 
 fn distribution(histogram: &Histogram<u32>) -> Option<Distribution> {
@@ -281,6 +282,17 @@ mod tests {
         assert_eq!((whole, rest.node.queries, rest.length), (1, 900.0, Duration::from_millis(200)));
         let node = intervals.node().unwrap();
         assert_eq!((node.intervals, node.p50, node.max), (1, 100, 100));
+    }
+
+    #[test]
+    fn the_distribution_reaches_any_rate() {
+        let (mut intervals, mut engine) = (Intervals::new(Duration::from_millis(300)), engine());
+        for sample in samples(&[18_400, 18_400, 18_400, 400_000, 400_000, 400_000], 0) {
+            engine.step(&sample);
+            intervals.look(engine.view());
+        }
+        let node = intervals.node().unwrap();
+        assert!(node.p50.abs_diff(184_000) <= 184 && node.max.abs_diff(4_000_000) <= 4_000, "{node:?}");
     }
 
     const NONE: Rates = Rates { queries: 0.0, responses: 0.0, extended_errors: 0.0 };
