@@ -182,7 +182,7 @@ pub fn question<F: Frame>(frame: &F, place: Place, header: &Header, message: &mu
     if !message.response {
         return Ok(Walk::over(end, end, 0, 0));
     }
-    Ok(Walk::over(records, end, header.before_additional(), header.additional()))
+    Ok(Walk::over(records, end, header.before_additional(), u32::from(header.additional())))
 }
 
 /// What one step of a [`Walk`] left.
@@ -203,7 +203,7 @@ pub struct Walk {
     /// Records before the additional section that are still to be passed.
     before: u32,
     /// Records of the additional section that are still to be read.
-    additional: u16,
+    additional: u32,
     /// Where the options of the OPT record end; 0 outside of it.
     options: usize,
     opt_seen: bool,
@@ -211,7 +211,7 @@ pub struct Walk {
 
 impl Walk {
     #[inline(always)]
-    const fn over(at: usize, end: usize, before: u32, additional: u16) -> Self {
+    const fn over(at: usize, end: usize, before: u32, additional: u32) -> Self {
         Self { at, end, before, additional, options: 0, opt_seen: false }
     }
 
@@ -231,7 +231,21 @@ impl Walk {
     /// Reads to the end.
     #[inline(always)]
     pub fn finish<F: Frame>(&mut self, frame: &F, message: &mut Message) {
-        while self.step(frame, message) == Step::More {}
+        for _ in 0..F::STEPS {
+            let step = self.step(frame, message);
+            self.at = frame.opaque(self.at);
+            self.before = frame.opaque_u32(self.before);
+            self.additional = frame.opaque_u32(self.additional);
+            self.options = frame.opaque(self.options);
+            self.opt_seen = frame.opaque_flag(self.opt_seen);
+            message.unwalked = frame.opaque_flag(message.unwalked);
+            message.rcode = (frame.opaque_u32(u32::from(message.rcode)) & 0xFFF) as u16;
+            message.extended_errors = frame.opaque(message.extended_errors as usize) as u64;
+            if step == Step::Done {
+                return;
+            }
+        }
+        message.unwalked = true;
     }
 
     /// One label of the owner and, if it was the last, the record's fixed part; `None` if that is not well-formed.

@@ -58,13 +58,13 @@ impl Name {
             let length = usize::from(length);
             let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
-                return Ok(Self { at, length: next.wrapping_sub(at), labels, starts });
+                return Ok(Self { at, length: next.wrapping_sub(at), labels: frame.opaque(labels), starts });
             }
             if length > LABEL {
                 return Err(Skip::NamePointer);
             }
             starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = next;
+            begin = frame.opaque(next);
         }
         Err(Skip::NameLength)
     }

@@ -132,6 +132,13 @@ impl Ports {
         Some(Self(all))
     }
 
+    /// Ports as [`Ports::all`] gave them.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_all(all: [u16; Self::MAX]) -> Self {
+        Self(all)
+    }
+
     /// The ports; the first stands for those that were not given.
     #[must_use]
     pub const fn all(self) -> [u16; Self::MAX] {
@@ -188,8 +195,8 @@ impl Packet {
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports) -> Result<Self, Skip> {
         let network = match link.network(frame)? {
-            (Family::V4, at) => v4(frame, at)?,
-            (Family::V6, at) => v6(frame, at)?,
+            (Family::V4, at) => v4(frame, frame.opaque(at))?,
+            (Family::V6, at) => v6(frame, frame.opaque(at))?,
         };
         let Network { family, transport, addresses, at, end, fragment } = network;
         // What a whole packet lacks is its own fault; what a fragment lacks is elsewhere.
@@ -227,7 +234,12 @@ impl Packet {
                 (source, destination, payload, end)
             }
         };
-        let length = end.wrapping_sub(payload);
+        let length = frame.opaque(end.wrapping_sub(payload));
+        let payload = frame.opaque(payload);
+        let addresses = frame.opaque(addresses);
+        let fragment = frame.opaque_flag(fragment);
+        let family = if frame.opaque_flag(family == Family::V6) { Family::V6 } else { Family::V4 };
+        let transport = if frame.opaque_flag(transport == Transport::Tcp) { Transport::Tcp } else { Transport::Udp };
         Ok(Self { family, transport, addresses, source_port, destination_port, payload, length, fragment })
     }
 
@@ -342,6 +354,8 @@ fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
                 return Ok(Network { family: Family::V6, transport, addresses, at, end, fragment });
             }
         }
+        at = frame.opaque(at);
+        fragment = frame.opaque_flag(fragment);
         if at > end {
             return Err(if fragment { Skip::Truncated } else { Skip::Malformed });
         }

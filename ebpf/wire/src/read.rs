@@ -61,7 +61,8 @@ fn segment<F: Frame>(frame: &F, packet: &Packet, ports: Ports, end: usize, each:
 }
 
 /// Reads the message behind the length at `at`, and gives where the next length would be.
-fn prefixed<F: Frame>(
+#[inline(always)]
+pub fn prefixed<F: Frame>(
     frame: &F,
     packet: &Packet,
     ports: Ports,

@@ -1,0 +1,60 @@
+//! A frame behind packet pointers: the one place where its bytes are loaded.
+
+use core::arch::asm;
+use wire::Frame;
+
+/// The verifier follows a packet pointer no further than this.
+const REACH: usize = 0xFF00;
+
+/// From the first byte of a frame to where the kernel ends to show it.
+pub(crate) struct Direct {
+    start: usize,
+    end: usize,
+    /// A number unknown to the verifier.
+    noise: u64,
+}
+
+impl Direct {
+    #[inline(always)]
+    pub(crate) const fn new(start: usize, end: usize, noise: u64) -> Self {
+        Self { start, end, noise }
+    }
+
+    /// How many bytes there are.
+    #[inline(always)]
+    pub(crate) const fn length(&self) -> usize {
+        self.end.wrapping_sub(self.start)
+    }
+}
+
+impl Frame for Direct {
+    const STEPS: usize = 16;
+
+    #[inline(always)]
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        let mut at = at;
+        // SAFETY: it moves a register to itself, so that what is compared below is what is added below.
+        unsafe { asm!("{0} = {0}", inout(reg) at, options(pure, nomem, nostack)) };
+        if at > REACH {
+            return None;
+        }
+        let mut from = self.start.wrapping_add(at);
+        // SAFETY: as above: the pointer that is compared is the one that is loaded through.
+        unsafe { asm!("{0} = {0}", inout(reg) from, options(pure, nomem, nostack)) };
+        if from.wrapping_add(N) > self.end {
+            return None;
+        }
+        // SAFETY: the N bytes lie between the frame's start and its end, as just compared.
+        Some(unsafe { (from as *const [u8; N]).read_unaligned() })
+    }
+
+    #[inline(always)]
+    fn opaque(&self, number: usize) -> usize {
+        let mut number = number;
+        // SAFETY: it changes a register twice by the same number, which leaves it as it was.
+        unsafe {
+            asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) number, in(reg) self.noise, options(pure, nomem, nostack));
+        }
+        number
+    }
+}

@@ -1,0 +1,15 @@
+//! The kernel programs: they count what passes by, and let everything pass.
+//!
+//! `ingress` is there twice, for XDP and for TC; `egress` is TC's. What a frame means is in `wire`, how the maps are laid
+//! out in `layout`; here are the packet pointers (`frame`), the maps (`maps`) and the hooks.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+#[cfg(target_arch = "bpf")]
+mod frame;
+#[cfg(target_arch = "bpf")]
+mod hook;
+#[cfg(target_arch = "bpf")]
+mod maps;
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
