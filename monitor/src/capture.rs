@@ -3,11 +3,13 @@
 pub mod attribution;
 pub mod collector;
 pub mod file;
+pub mod kernel;
 #[cfg(test)]
 mod frames;
 mod learner;
 mod lines;
 mod link;
+pub mod running;
 pub mod socket;
 pub mod tally;
 
@@ -16,7 +18,7 @@ pub mod tally;
 pub struct Status {
     /// The interface.
     pub interface: String,
-    /// `socket`, later also `xdp`, `tcx` and `clsact`.
+    /// `xdp`, `tcx` or `socket`.
     pub kind: &'static str,
     /// Frames that reached the capture.
     pub frames: u64,

@@ -19,6 +19,12 @@ impl Prefix {
         Self { network: address & mask, mask }
     }
 
+    /// Its address and its mask.
+    #[must_use]
+    pub const fn bits(&self) -> (u128, u128) {
+        (self.network, self.mask)
+    }
+
     /// Whether `address` lies in it.
     #[must_use]
     #[inline(always)]

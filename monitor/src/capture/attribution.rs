@@ -9,7 +9,7 @@ use engine::Names;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use wire::prefix::{self, Prefix};
-use wire::zones::{self, Shape};
+use wire::zones::{self, Bucket, Shape};
 use wire::{Direction, Key, Message, Packet, Slice, count};
 
 /// Attributes messages to slots. Shared by all threads of a capture; replaced whole on reload.
@@ -87,6 +87,19 @@ impl Attribution {
     #[must_use]
     pub const fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// The table of its zones; `None` while it learns.
+    pub(super) fn table(&self) -> Option<(Shape, &[Bucket])> {
+        match &self.zones {
+            Zones::Table { shape, buckets } => Some((*shape, buckets.all())),
+            Zones::Learner(_) => None,
+        }
+    }
+
+    /// The service prefixes, in the order of their slots.
+    pub(super) fn prefixes(&self) -> &[Prefix] {
+        &self.prefixes
     }
 
     /// How many slots a tally for it needs.

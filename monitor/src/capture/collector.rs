@@ -76,7 +76,7 @@ fn lock(desks: &[Arc<Mutex<Desk>>]) -> Vec<MutexGuard<'_, Desk>> {
 }
 
 /// A number that no other generation of this process has.
-fn generation() -> u64 {
+pub(super) fn generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Ordering::Relaxed) + 1
 }

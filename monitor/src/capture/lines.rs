@@ -46,6 +46,11 @@ impl Lines {
         self.words.get_mut(self.first + WORDS * index..)?.first_chunk_mut()
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[[u64; WORDS]] {
+        self.words[self.first..].as_chunks().0
+    }
+
     /// All of them, to write to.
     pub(super) fn all_mut(&mut self) -> &mut [[u64; WORDS]] {
         self.words[self.first..].as_chunks_mut().0

@@ -5,8 +5,8 @@
 mod daemon;
 mod source;
 
-use crate::capture::socket;
-use crate::cli::{self, Run};
+use crate::capture::running;
+use crate::cli::Run;
 use crate::{channel, config, http, router};
 use crossbeam_channel::{Receiver, Sender};
 use daemon::Daemon;
@@ -25,12 +25,9 @@ pub enum Error {
     /// Nothing says where to count.
     #[error("no interface to count on: name one with -i, or in [capture] interfaces")]
     NoInterface,
-    /// A capture that this build does not have.
-    #[error("--capture {0} is not in this version: use auto or socket")]
-    NoCapture(&'static str),
     /// The capture.
     #[error(transparent)]
-    Capture(#[from] socket::Error),
+    Capture(#[from] running::Error),
     /// A channel.
     #[error(transparent)]
     Channel(#[from] channel::Error),
@@ -60,11 +57,6 @@ enum Order {
 /// When anything that the configuration asks for cannot be started, or standard output fails.
 pub fn run(arguments: &Run) -> Result<(), Error> {
     channel::install_tls();
-    match arguments.capture {
-        cli::Capture::Auto | cli::Capture::Socket => {}
-        cli::Capture::Xdp => return Err(Error::NoCapture("xdp")),
-        cli::Capture::Tc => return Err(Error::NoCapture("tc")),
-    }
     let source = Source::of(arguments);
     let config = source.load()?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Error::Runtime)?;

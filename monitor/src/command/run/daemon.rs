@@ -3,10 +3,10 @@
 use super::source::Source;
 use super::{Error, Order};
 use crate::capture::attribution::Attribution;
-use crate::capture::socket::{self, Socket};
+use crate::capture::running::Running;
 use crate::channel::{self, Channels};
-use crate::cli::Run;
-use crate::config::{self, Config};
+use crate::cli::{self, Run};
+use crate::config::Config;
 use crate::http::{self, Board};
 use crate::interval::Intervals;
 use crate::metrics::{self, Snapshot};
@@ -30,7 +30,8 @@ pub(super) struct Daemon {
     config: Config,
     started: Instant,
     attribution: Arc<Attribution>,
-    socket: Socket,
+    capture: Running,
+    wanted: cli::Capture,
     engine: Engine,
     channels: Channels,
     routers: Routers,
@@ -51,7 +52,7 @@ impl Daemon {
         let sender = channel::Sender { node: config.node.clone(), boot: boot() };
         let channels = Channels::start(&config.channels, sender, runtime.handle().clone())?;
         let attribution = source.attribution(&config);
-        let socket = capture(&config, &attribution)?;
+        let capture = Running::start(&config.capture, arguments.capture, &attribution)?;
         let board = match config.metrics {
             Some(address) => Some(serve(address, config.plan.tick, runtime)?),
             None => None,
@@ -71,7 +72,8 @@ impl Daemon {
             config,
             started: Instant::now(),
             attribution,
-            socket,
+            capture,
+            wanted: arguments.capture,
             channels,
             routers,
             board,
@@ -101,7 +103,7 @@ impl Daemon {
 
     fn tick(&mut self) -> io::Result<()> {
         let taken = Instant::now();
-        let sample = self.socket.sample(self.time(taken), wall());
+        let sample = self.capture.sample(self.time(taken), wall());
         self.learn();
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
@@ -115,7 +117,7 @@ impl Daemon {
     /// What the metrics say beside the engine's view.
     fn beside(&self) -> metrics::Daemon {
         metrics::Daemon {
-            captures: self.socket.status(),
+            captures: self.capture.status(),
             channels: self.channels.status(),
             routers: self.routers.status(),
             reload_success: self.reloaded.0,
@@ -178,20 +180,24 @@ impl Daemon {
             tracing::warn!("[metrics] listen changes with the next start");
         }
         let attribution = self.source.attribution(&config);
-        let fresh = if config.capture == self.config.capture { None } else { Some(capture(&config, &attribution)?) };
+        let fresh = if config.capture == self.config.capture { None } else { Some(Running::start(&config.capture, self.wanted, &attribution)?) };
+        if fresh.is_none() {
+            self.capture.prepare(&attribution)?;
+        }
         self.channels.reload(&config.channels)?;
         self.routers.replace(&config.routers, &config.plan.routes)?;
         let taken = Instant::now();
         let (at, wall) = (self.time(taken), wall());
         let last = match fresh {
             Some(fresh) => {
-                let mut old = std::mem::replace(&mut self.socket, fresh);
+                let mut old = std::mem::replace(&mut self.capture, fresh);
                 old.stop();
                 // What both saw counts once, but for what is still in the ring: a block timeout's worth.
-                let _ = self.socket.replace(&attribution, at, wall);
+                self.capture.prepare(&attribution)?;
+                let _ = self.capture.replace(&attribution, at, wall);
                 old.sample(at, wall)
             }
-            None => self.socket.replace(&attribution, at, wall),
+            None => self.capture.replace(&attribution, at, wall),
         };
         self.attribution = attribution;
         self.config = config;
@@ -201,8 +207,8 @@ impl Daemon {
     /// Stops counting, says what it all came to, and lets the channels finish. Routes stay as they are.
     pub(super) fn stop(mut self) -> Result<(), Error> {
         let taken = Instant::now();
-        self.socket.stop();
-        let last = self.socket.sample(self.time(taken), wall());
+        self.capture.stop();
+        let last = self.capture.sample(self.time(taken), wall());
         let _ = self.engine.step(&last);
         let waiting = self.channels.close(taken + FAREWELL);
         if waiting > 0 {
@@ -222,11 +228,6 @@ impl Daemon {
 
 fn quiet(error: io::Error) -> io::Result<()> {
     if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) }
-}
-
-fn capture(config: &Config, attribution: &Arc<Attribution>) -> Result<Socket, socket::Error> {
-    let config::Capture { interfaces, ports, buffer, threads } = &config.capture;
-    Socket::start(interfaces, *ports, *buffer, *threads, attribution)
 }
 
 fn serve(address: SocketAddr, tick: Duration, runtime: &Runtime) -> Result<Arc<Board>, http::Error> {

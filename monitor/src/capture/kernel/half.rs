@@ -1,0 +1,249 @@
+//! The two halves: one that the programs count by, one to fill before they turn to it.
+
+use super::super::attribution::Attribution;
+use super::super::tally::Slots;
+use super::Error;
+use super::mapped::{self, Mapped};
+use aya::Ebpf;
+use aya::maps::Map;
+use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
+use layout::{FRAMES, Half, PREFIXES, ROWS, Row, Slot, Totals};
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use wire::count::{CODES, FIELDS, NODE, OTHER};
+use wire::zones::Bucket;
+use wire::{Field, Ports};
+
+/// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
+const MOST_ROWS: usize = 16_384;
+
+/// How many entries a half has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    cpus: usize,
+    slots: usize,
+    rows: usize,
+    buckets: usize,
+}
+
+impl Room {
+    /// For as much as this, and a quarter more.
+    pub(super) fn of(slots: Slots, buckets: usize) -> Self {
+        let zones = slots.zones as usize + slots.zones as usize / 4 + 64;
+        Self { cpus: cpus(), slots: 1 + zones + PREFIXES, rows: 1 + PREFIXES + zones.min(MOST_ROWS), buckets: buckets * 2 }
+    }
+
+    /// The entries of each map.
+    pub(super) fn entries(&self) -> [(&'static str, u32); 4] {
+        [
+            ("ZONES", self.buckets),
+            ("TOTALS", self.cpus),
+            ("SLOTS", self.cpus * self.slots),
+            ("EXTENDED", self.cpus * self.rows),
+        ]
+        .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
+    }
+}
+
+/// CPUs that there can be.
+fn cpus() -> usize {
+    aya::util::nr_cpus().unwrap_or(1)
+}
+
+/// All maps.
+#[derive(Debug)]
+pub(super) struct Maps {
+    room: Room,
+    active: Mapped<u64>,
+    halves: Mapped<Half>,
+    zones: Mapped<Bucket>,
+    totals: Mapped<Totals>,
+    slots: Mapped<Slot>,
+    rows: Mapped<Row>,
+    /// Slots in use in each half.
+    used: [usize; 2],
+}
+
+impl Maps {
+    pub(super) fn new(programs: &mut Ebpf, room: Room) -> Result<Self, Error> {
+        let [zones, totals, slots, rows] = room.entries().map(|(_, entries)| entries);
+        Ok(Self {
+            room,
+            active: map(programs, "ACTIVE", 1)?,
+            halves: map(programs, "HALVES", 2)?,
+            zones: map(programs, "ZONES", zones)?,
+            totals: map(programs, "TOTALS", totals)?,
+            slots: map(programs, "SLOTS", slots)?,
+            rows: map(programs, "EXTENDED", rows)?,
+            used: [0; 2],
+        })
+    }
+
+    fn active(&self) -> usize {
+        usize::from(self.active.words(0, 1)[0].load(Ordering::Acquire) == 1)
+    }
+
+    /// Fills the half that is not in force: counters zero.
+    pub(super) fn fill(&mut self, attribution: &Attribution, ports: Ports) -> Result<(), Error> {
+        let half = 1 - self.active();
+        let Room { cpus, slots, rows, buckets } = self.room;
+        let (shape, table) = attribution.table().ok_or(Error::Learning)?;
+        let Slots { zones, prefixes } = attribution.slots();
+        let used = 1 + zones as usize + prefixes as usize;
+        fits("buckets", table.len(), buckets)?;
+        fits("zones and prefixes", used, slots)?;
+        fits("prefixes", prefixes as usize, PREFIXES)?;
+        self.totals.zero(half * cpus, cpus);
+        self.slots.zero(half * cpus * slots, cpus * slots);
+        self.rows.zero(half * cpus * rows, cpus * rows);
+        for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
+            word.store(*value, Ordering::Relaxed);
+        }
+        let mut all = [[0; 4]; PREFIXES];
+        for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
+            let (network, mask) = prefix.bits();
+            *place = [(network >> 64) as u64, network as u64, (mask >> 64) as u64, mask as u64];
+        }
+        for cpu in 0..cpus {
+            let next = 1 + u64::from(prefixes);
+            self.totals.words(half * cpus + cpu, 1)[ROWS].store(next, Ordering::Relaxed);
+            for prefix in 0..prefixes as usize {
+                let slot = (half * cpus + cpu) * slots + 1 + zones as usize + prefix;
+                self.slots.words(slot, 1)[FIELDS].store(1 + prefix as u64, Ordering::Relaxed);
+            }
+        }
+        let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        let written = Half {
+            key: attribution.key().0,
+            mask: shape.mask,
+            bucket: number(half * buckets),
+            depths: shape.depths,
+            ports: ports.all(),
+            totals: number(half * cpus),
+            slot: number(half * cpus * slots),
+            slots: number(slots),
+            row: number(half * cpus * rows),
+            rows: number(rows),
+            first_prefix: 1 + zones,
+            prefixes,
+            shared: u32::from(realtime()),
+            prefix: all,
+        };
+        for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.used[half] = used;
+        Ok(())
+    }
+
+    /// Puts the other half in force. What was in force is at rest when this returns.
+    pub(super) fn flip(&self) {
+        let next = 1 - self.active() as u64;
+        self.active.words(0, 1)[0].store(next, Ordering::Release);
+        mapped::until_all_programs_have_ended();
+    }
+
+    /// Frames that reached the programs in the half in force.
+    pub(super) fn frames(&self) -> u64 {
+        self.total(self.active(), FRAMES)
+    }
+
+    fn total(&self, half: usize, index: usize) -> u64 {
+        let cpus = self.room.cpus;
+        let blocks = self.totals.words(half * cpus, cpus).chunks(size_of::<Totals>() / 8);
+        blocks.fold(0, |sum, block| sum.wrapping_add(block[index].load(Ordering::Relaxed)))
+    }
+}
+
+/// What was read of one half, so that the next sample tells what moved.
+#[derive(Debug)]
+pub(super) struct Read {
+    half: usize,
+    last: Vec<[u64; FIELDS]>,
+    codes: HashMap<u32, [u64; CODES]>,
+    /// Slots whose extended errors may not have been there yet when their field was.
+    pending: Vec<u32>,
+}
+
+impl Read {
+    /// Of the half in force now.
+    pub(super) fn new(maps: &Maps) -> Self {
+        let half = maps.active();
+        Self { half, last: vec![[0; FIELDS]; maps.used[half]], codes: HashMap::new(), pending: Vec::new() }
+    }
+
+    /// The totals now, as those that moved since the last call.
+    pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall, sight: Sight) -> Sample {
+        let Room { cpus, slots, rows, .. } = maps.room;
+        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
+        let mut moved = Vec::new();
+        let mut look = std::mem::take(&mut self.pending);
+        look.push(OTHER);
+        for (slot, last) in self.last.iter_mut().enumerate() {
+            let mut totals = [0_u64; FIELDS];
+            for cpu in 0..cpus {
+                let words = maps.slots.words((self.half * cpus + cpu) * slots + slot, 1);
+                add(&mut totals, words);
+            }
+            if totals != *last {
+                let slot = slot as u32;
+                if totals[Field::WithExtendedError as usize] != last[Field::WithExtendedError as usize] {
+                    self.pending.push(slot);
+                    look.push(slot);
+                }
+                *last = totals;
+                moved.push(Moved { slot, totals });
+            }
+        }
+        look.sort_unstable();
+        look.dedup();
+        let mut codes = Vec::new();
+        for slot in look {
+            let mut totals = [0_u64; CODES];
+            for cpu in 0..cpus {
+                let shard = self.half * cpus + cpu;
+                let row = maps.slots.words(shard * slots + slot as usize, 1)[FIELDS].load(Ordering::Relaxed) as usize;
+                if (row > 0 || slot == OTHER) && row < rows {
+                    add(&mut totals, maps.rows.words(shard * rows + row, 1));
+                }
+            }
+            let last = self.codes.entry(slot).or_insert([0; CODES]);
+            for (column, (total, last)) in totals.iter().zip(last).enumerate() {
+                if total != last {
+                    *last = *total;
+                    codes.push(MovedCodes { slot, column: column as u8, total: *total });
+                }
+            }
+        }
+        Sample { at, wall, generation, node, moved, codes, sight }
+    }
+}
+
+fn add<const N: usize>(sums: &mut [u64; N], words: &[AtomicU64]) {
+    for (sum, word) in sums.iter_mut().zip(words) {
+        *sum = sum.wrapping_add(word.load(Ordering::Relaxed));
+    }
+}
+
+fn map<T>(programs: &mut Ebpf, name: &'static str, entries: u32) -> Result<Mapped<T>, Error> {
+    let failed = |source: io::Error| Error::Map { map: name, source };
+    match programs.map_mut(name) {
+        Some(Map::Array(map)) => Mapped::new(std::os::fd::AsFd::as_fd(map.fd()), entries).map_err(failed),
+        _ => Err(failed(io::ErrorKind::NotFound.into())),
+    }
+}
+
+fn fits(what: &'static str, wanted: usize, room: usize) -> Result<(), Error> {
+    if wanted <= room { Ok(()) } else { Err(Error::Room { what, wanted, room }) }
+}
+
+/// Whether softirqs can be preempted (PREEMPT_RT), so that a CPU is more than one writer.
+fn realtime() -> bool {
+    std::fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
+}
+
+fn words(half: &Half) -> [u64; size_of::<Half>() / 8] {
+    // SAFETY: a `Half` is plain numbers without padding, of just this size.
+    unsafe { std::mem::transmute_copy(half) }
+}
