@@ -61,3 +61,19 @@ pub const ROWS: usize = NODE + 1;
 
 /// Responses whose extended errors count for `other` for want of rows, in [`Totals`].
 pub const CROWDED: usize = NODE + 2;
+
+/// What a program leaves to the one it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Scratch {
+    /// Offset of the next message in the frame.
+    pub at: u64,
+    /// How many were read of this frame.
+    pub nth: u64,
+}
+
+/// The program for received TCP segments, among those that can be called.
+pub const RECEIVED_SEGMENT: u32 = 0;
+
+/// The program for sent TCP segments, likewise.
+pub const SENT_SEGMENT: u32 = 1;

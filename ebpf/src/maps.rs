@@ -4,9 +4,9 @@
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::Array;
+use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{CROWDED, FRAMES, Half, ROWS, Row, Slot, Totals};
+use layout::{CROWDED, FRAMES, Half, ROWS, Row, Scratch, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::{Bucket, Buckets, Shape};
 use wire::{Counters, Field, Node};
@@ -24,6 +24,14 @@ static TOTALS: Array<Totals> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 static SLOTS: Array<Slot> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static EXTENDED: Array<Row> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+
+/// What a program leaves to the one it calls.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub(crate) static XDP: ProgramArray = ProgramArray::with_max_entries(2, 0);
+#[map]
+pub(crate) static TC: ProgramArray = ProgramArray::with_max_entries(2, 0);
 
 /// The half in force.
 #[inline(always)]
@@ -70,9 +78,6 @@ impl Shard {
             shared: half.shared != 0,
         })
     }
-
-    #[inline(always)]
-    pub(crate) fn totals_add(&mut self, n: usize) { unsafe { let w = &raw mut (*self.totals)[30]; w.write(w.read() + n as u64) } }
 
     /// Counts a frame that reached the programs.
     #[inline(always)]
