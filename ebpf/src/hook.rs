@@ -125,9 +125,8 @@ fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
         return None;
     }
     let packet = Packet { transport: Transport::Udp, ..packet };
-    let mut message = Message::BLANK;
-    match wire::read::one(&frame, &packet, Ports::from_all(half.ports), packet.payload, &mut message) {
-        Ok(_) => counts(&frame, half, &packet, &message, direction, &mut shard),
+    match wire::read::datagram(&frame, &packet) {
+        Ok(message) => counts(&frame, half, &packet, &message, direction, &mut shard),
         Err(skip) => shard.node(Node::Skipped(skip)),
     }
     Some(())
@@ -151,9 +150,9 @@ fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
             return None;
         }
     };
-    let mut message = Message::BLANK;
-    let next = match wire::read::one(&frame, &packet, Ports::from_all(half.ports), at as usize, &mut message) {
-        Ok(next) => next,
+    let end = packet.payload.wrapping_add(packet.length);
+    let (message, next) = match wire::read::prefixed(&frame, &packet, Ports::from_all(half.ports), at as usize, end) {
+        Ok(read) => read,
         Err(skip) => {
             if nth == 0 || skip == Skip::Truncated {
                 shard.node(Node::Skipped(skip));
@@ -161,10 +160,7 @@ fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
             return None;
         }
     };
-    let next = match next {
-        Some(next) => frame.opaque(next),
-        None => 0,
-    };
+    let next = if next < end { frame.opaque(next) } else { 0 };
     counts(&frame, half, &packet, &message, direction, &mut shard);
     if next != 0 && nth + 1 < wire::read::SEGMENT as u64 {
         // SAFETY: as above.

@@ -33,10 +33,19 @@ pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each)
     if packet.transport == Transport::Tcp {
         return segment(frame, &packet, ports, end, each);
     }
-    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
-    let message = dns::message(frame, Place { at: packet.payload, end, past_end })?;
-    each.message(&packet, &message);
+    each.message(&packet, &datagram(frame, &packet)?);
     Ok(())
+}
+
+/// Reads the message that is the payload of a datagram.
+///
+/// # Errors
+/// The reason why it cannot be counted.
+#[inline(always)]
+pub fn datagram<F: Frame>(frame: &F, packet: &Packet) -> Result<Message, Skip> {
+    let end = packet.payload.wrapping_add(packet.length);
+    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
+    dns::message(frame, Place { at: packet.payload, end, past_end })
 }
 
 /// Reads the messages of a TCP segment.

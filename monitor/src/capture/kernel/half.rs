@@ -1,7 +1,6 @@
 //! The two halves: one that the programs count by, one to fill before they turn to it.
 
-use super::super::attribution::Attribution;
-use super::super::tally::Slots;
+use super::super::attribution::{Attribution, Slots};
 use super::Error;
 use super::mapped::{self, Mapped};
 use aya::Ebpf;
