@@ -11,22 +11,26 @@ const RUSTC: &str = "/usr/bin/rustc";
 const TARGET: &str = "bpfel-unknown-none";
 
 /// `v3`: comparisons of 32 bits, atomics. The feature: eight bytes of a frame are one load.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 5] = [
     "-Ctarget-cpu=v3",
     "-Ctarget-feature=+allows-misaligned-mem-access",
     "-Cdebuginfo=2",
     "-Clink-arg=--btf",
     "-Ccodegen-units=1",
-    "-Clinker=bpf-linker",
 ];
 
 fn main() {
     println!("cargo:rustc-check-cfg=cfg(kernel_object)");
-    println!("cargo:rerun-if-changed=build.rs");
-    for path in ["Cargo.toml", "src", "wire/Cargo.toml", "wire/src"] {
-        println!("cargo:rerun-if-changed=../ebpf/{path}");
+    for path in [
+        "build.rs",
+        "../Cargo.lock",
+        "../ebpf/Cargo.toml",
+        "../ebpf/src",
+        "../ebpf/wire/Cargo.toml",
+        "../ebpf/wire/src",
+    ] {
+        watch(Path::new(path));
     }
-    println!("cargo:rerun-if-changed={RUSTC}");
     match object() {
         Ok(()) => println!("cargo:rustc-cfg=kernel_object"),
         Err(why) if std::env::var_os("CARGO_FEATURE_KERNEL").is_some() => panic!("no kernel capture: {why}"),
@@ -34,14 +38,26 @@ fn main() {
     }
 }
 
+/// Has cargo run this again when a file changes. One that is not there would have it run each time, so that then it is the
+/// folder where it would come to be.
+fn watch(path: &Path) {
+    let there = path.ancestors().find(|path| path.exists()).unwrap_or(path);
+    println!("cargo:rerun-if-changed={}", there.display());
+}
+
 fn object() -> Result<(), String> {
+    watch(Path::new(RUSTC));
     let libraries = output(Command::new(RUSTC).args(["--print", "target-libdir", "--target", TARGET]))?;
+    watch(Path::new(libraries.trim()));
     if !Path::new(libraries.trim()).is_dir() {
         return Err(format!("{RUSTC} has no libraries for {TARGET}; cargo xtask setup --for build"));
     }
-    output(Command::new("bpf-linker").arg("--version"))?;
+    let linker = linker()?;
+    watch(&linker);
+    output(Command::new(&linker).arg("--version"))?;
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let target = out.join("bpf");
+    // One for all profiles and tools: `target/bpf`. Cargo's own lock keeps those that build at the same time apart.
+    let target = out.ancestors().nth(4).ok_or("OUT_DIR is not in a target folder")?.join("bpf");
     let mut cargo = Command::new(variable("CARGO")?);
     // What cargo and clippy say of this build is not for that one.
     for (name, _) in std::env::vars_os() {
@@ -57,11 +73,28 @@ fn object() -> Result<(), String> {
         .env("RUSTC", RUSTC)
         // Assembler for BPF is not stable yet.
         .env("RUSTC_BOOTSTRAP", "1")
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"));
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            [&FLAGS[..], &[&format!("-Clinker={}", linker.display())]].concat().join("\x1f"),
+        );
     output(&mut cargo)?;
     let built = target.join(TARGET).join("release/oopsd-ebpf");
     std::fs::copy(&built, out.join("kernel.o")).map_err(|error| format!("{}: {error}", built.display()))?;
     Ok(())
+}
+
+/// On the path, or where cargo installs programs, which not everybody has on the path.
+fn linker() -> Result<PathBuf, String> {
+    let home = std::env::var_os("HOME").unwrap_or_default();
+    let cargo =
+        std::env::var_os("CARGO_HOME").map_or_else(|| Path::new(&home).join(".cargo"), PathBuf::from).join("bin");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = std::env::split_paths(&path).chain([cargo.clone()]);
+    let found = folders.find_map(|folder| Some(folder.join("bpf-linker")).filter(|program| program.is_file()));
+    found.ok_or_else(|| {
+        watch(&cargo.join("bpf-linker"));
+        "there is no bpf-linker; cargo xtask setup --for build".to_owned()
+    })
 }
 
 fn variable(name: &str) -> Result<String, String> {

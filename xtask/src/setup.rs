@@ -22,18 +22,26 @@ pub(crate) enum Purpose {
     Bench,
     /// Check what a reviewer would otherwise have to
     Check,
+    /// Run it on another kernel
+    Kernels,
 }
 
 /// Installs what `purposes` need and this machine lacks; for everything if empty.
 pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     let purposes = if purposes.is_empty() { Purpose::value_variants() } else { purposes };
     let installed = installed_packages()?;
-    let wanted: BTreeSet<&str> = purposes.iter().flat_map(|purpose| packages(*purpose)).collect();
+    let mut wanted: BTreeSet<&str> = purposes.iter().flat_map(|purpose| packages(*purpose)).collect();
+    let in_the_way = RIVALS.iter().find(|rival| installed.contains(**rival));
+    if let Some(rival) = in_the_way {
+        println!("setup: no kernel capture: {} would take the place of {rival}, which is installed", KERNEL[0]);
+        wanted.retain(|package| !KERNEL.contains(package));
+    }
     let packages: Vec<&str> = wanted.into_iter().filter(|package| !installed.contains(*package)).collect();
-    let tools: Vec<&Tool> = TOOLS
-        .iter()
-        .filter(|tool| tool.purposes.iter().any(|purpose| purposes.contains(purpose)) && !tool.is_here())
-        .collect();
+    let asked = |tool: &&Tool| match tool.purposes {
+        [] => in_the_way.is_none(),
+        some => some.iter().any(|purpose| purposes.contains(purpose)),
+    };
+    let tools: Vec<&Tool> = TOOLS.iter().filter(asked).filter(|tool| !tool.is_here()).collect();
     if packages.is_empty() && tools.is_empty() {
         println!("setup: nothing to install");
         return Ok(());
@@ -41,6 +49,12 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     install_packages(&packages)?;
     tools.into_iter().try_for_each(Tool::install)
 }
+
+/// What compiles the kernel programs, beside `bpf-linker`: a rustc with libraries for BPF, and its LLVM.
+const KERNEL: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22-dev"];
+
+/// Packages that cannot be installed beside those.
+const RIVALS: [&str; 3] = ["rustc", "rustc-mozilla", "rustup"];
 
 /// Debian packages: what compiling oopsd takes, and what `purpose` takes besides.
 fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
@@ -53,45 +67,83 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "tshark", "unbound",
         ],
         Purpose::Bench => &["dnstop", "tcpdump", "tshark"],
+        Purpose::Kernels => &["busybox-static", "cpio", "iproute2", "qemu-system-x86", "xz-utils"],
     };
-    ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(besides).copied()
+    ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(&KERNEL).chain(besides).copied()
 }
 
 /// What cargo or rustup installs.
 struct Tool {
+    /// None: compiling oopsd takes it.
     purposes: &'static [Purpose],
-    /// The subcommand of cargo that it is.
-    name: &'static str,
+    /// Says that it is here.
+    test: &'static str,
     install: &'static str,
 }
 
 /// Versions that Rust 1.95 builds; one that is here already is used whatever its version.
 const TOOLS: &[Tool] = &[
     Tool {
+        purposes: &[],
+        test: "bpf-linker --version",
+        // With the LLVM of the rustc above.
+        install: "env LLVM_PREFIX=/usr/lib/llvm-22 cargo install --locked bpf-linker@0.13.0 --no-default-features --features llvm-22",
+    },
+    Tool {
         purposes: &[Purpose::Test],
-        name: "nextest",
+        test: "cargo nextest --version",
         // Without the updater, which would bring an HTTP client.
         install: "cargo install --locked cargo-nextest@0.9.143 --no-default-features --features=default-no-update",
     },
-    Tool { purposes: &[Purpose::Check, Purpose::Test], name: "fmt", install: "rustup component add rustfmt" },
-    Tool { purposes: &[Purpose::Check, Purpose::Test], name: "clippy", install: "rustup component add clippy" },
-    Tool { purposes: &[Purpose::Check], name: "deny", install: "cargo install --locked cargo-deny@0.20.2" },
-    Tool { purposes: &[Purpose::Check], name: "machete", install: "cargo install --locked cargo-machete@0.9.2" },
+    Tool {
+        purposes: &[Purpose::Check, Purpose::Test],
+        test: "cargo fmt --version",
+        install: "rustup component add rustfmt",
+    },
+    Tool {
+        purposes: &[Purpose::Check, Purpose::Test],
+        test: "cargo clippy --version",
+        install: "rustup component add clippy",
+    },
+    Tool {
+        purposes: &[Purpose::Check],
+        test: "cargo deny --version",
+        install: "cargo install --locked cargo-deny@0.20.2",
+    },
+    Tool {
+        purposes: &[Purpose::Check],
+        test: "cargo machete --version",
+        install: "cargo install --locked cargo-machete@0.9.2",
+    },
 ];
 
 impl Tool {
     fn is_here(&self) -> bool {
-        succeeds(&mut cargo(&[self.name, "--version"]))
+        succeeds(&mut command(self.test))
     }
 
     fn install(&self) -> Result<()> {
         println!("setup: {}", self.install);
-        let words: Vec<&str> = self.install.split(' ').collect();
-        match words.as_slice() {
-            ["cargo", arguments @ ..] => run(&mut cargo(arguments)),
-            [program, arguments @ ..] => run(Command::new(program).args(arguments)),
-            [] => Ok(()),
+        run(&mut command(self.install))
+    }
+}
+
+/// A command as a person would type it, with words that hold no space.
+fn command(line: &str) -> Command {
+    let words: Vec<&str> = line.split(' ').collect();
+    match words.as_slice() {
+        ["cargo", arguments @ ..] => cargo(arguments),
+        ["env", variable, "cargo", arguments @ ..] => {
+            let mut command = cargo(arguments);
+            command.envs(variable.split_once('='));
+            command
         }
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments);
+            command
+        }
+        [] => Command::new("true"),
     }
 }
 
