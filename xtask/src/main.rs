@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod demo;
+mod kernels;
 mod manual;
 mod setup;
 mod test;
@@ -55,6 +56,18 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Run oopsd on Debian's 6.1 in a machine of its own, and compare every count
+    Kernels {
+        /// Use the processor's virtualisation, where it works; else the machine is emulated
+        #[arg(long)]
+        kvm: bool,
+    },
+    /// Inside of that machine
+    #[command(hide = true)]
+    Guest {
+        #[command(subcommand)]
+        part: kernels::Part,
+    },
     /// Write the man pages to target/man
     Man,
     /// Write completions for bash, zsh and fish to target/completions
@@ -72,6 +85,9 @@ fn main() -> ExitCode {
 }
 
 fn act(task: Task) -> Result<()> {
+    if let Task::Guest { part } = &task {
+        return kernels::guest(part);
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     std::env::set_current_dir(root).with_context(|| format!("the workspace {} is gone", root.display()))?;
     match task {
@@ -82,6 +98,8 @@ fn act(task: Task) -> Result<()> {
         Task::Test => test::test(),
         Task::Check { quick } => check::check(quick),
         Task::Bench { arguments } => test::bench(&arguments),
+        Task::Kernels { kvm } => kernels::kernels(kvm),
+        Task::Guest { part } => kernels::guest(&part),
         Task::Man => manual::man(),
         Task::Completions => manual::completions(),
     }

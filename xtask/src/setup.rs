@@ -67,7 +67,7 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "tshark", "unbound",
         ],
         Purpose::Bench => &["dnstop", "tcpdump", "tshark"],
-        Purpose::Kernels => &["busybox-static", "cpio", "iproute2", "qemu-system-x86", "xz-utils"],
+        Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
     };
     ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(&KERNEL).chain(besides).copied()
 }
