@@ -3,9 +3,9 @@
 pub mod attribution;
 pub mod collector;
 pub mod file;
-pub mod kernel;
 #[cfg(test)]
 mod frames;
+pub mod kernel;
 mod learner;
 mod lines;
 mod link;

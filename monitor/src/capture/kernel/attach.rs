@@ -1,8 +1,8 @@
 //! Programs onto an interface, by links that go away with this process. Nobody else's program is ever replaced.
 
 use super::Error;
-use aya::programs::{Program, ProgramError};
 use aya::Ebpf;
+use aya::programs::{Program, ProgramError};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};

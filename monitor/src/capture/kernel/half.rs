@@ -30,7 +30,12 @@ impl Room {
     /// For as much as this, and a quarter more.
     pub(super) fn of(slots: Slots, buckets: usize) -> Self {
         let zones = slots.zones as usize + slots.zones as usize / 4 + 64;
-        Self { cpus: cpus(), slots: 1 + zones + PREFIXES, rows: 1 + PREFIXES + zones.min(MOST_ROWS), buckets: buckets * 2 }
+        Self {
+            cpus: cpus(),
+            slots: 1 + zones + PREFIXES,
+            rows: 1 + PREFIXES + zones.min(MOST_ROWS),
+            buckets: buckets * 2,
+        }
     }
 
     /// The entries of each map.

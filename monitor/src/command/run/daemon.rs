@@ -180,7 +180,11 @@ impl Daemon {
             tracing::warn!("[metrics] listen changes with the next start");
         }
         let attribution = self.source.attribution(&config);
-        let fresh = if config.capture == self.config.capture { None } else { Some(Running::start(&config.capture, self.wanted, &attribution)?) };
+        let fresh = if config.capture == self.config.capture {
+            None
+        } else {
+            Some(Running::start(&config.capture, self.wanted, &attribution)?)
+        };
         if fresh.is_none() {
             self.capture.prepare(&attribution)?;
         }
