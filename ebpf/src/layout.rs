@@ -77,3 +77,21 @@ pub const RECEIVED_SEGMENT: u32 = 0;
 
 /// The program for sent TCP segments, likewise.
 pub const SENT_SEGMENT: u32 = 1;
+
+/// A program that others call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Called {
+    /// The map of programs where it must be before the first frame comes.
+    pub map: &'static str,
+    /// Its place there.
+    pub index: u32,
+    /// Its name.
+    pub program: &'static str,
+}
+
+/// All programs that others call.
+pub const CALLED: [Called; 3] = [
+    Called { map: "XDP", index: RECEIVED_SEGMENT, program: "segment_xdp" },
+    Called { map: "TC", index: RECEIVED_SEGMENT, program: "received_tc" },
+    Called { map: "TC", index: SENT_SEGMENT, program: "sent_tc" },
+];

@@ -1,14 +1,17 @@
 //! Captures: where samples come from. One file each; what they share is how a frame becomes counts.
 
 pub mod attribution;
+mod bypass;
 pub mod collector;
 pub mod file;
 #[cfg(test)]
 mod frames;
+mod interface;
 pub mod kernel;
 mod learner;
 mod lines;
 mod link;
+mod netlink;
 pub mod running;
 pub mod socket;
 pub mod tally;
@@ -18,7 +21,7 @@ pub mod tally;
 pub struct Status {
     /// The interface.
     pub interface: String,
-    /// `xdp`, `tcx` or `socket`.
+    /// `xdp`, `tcx`, `clsact` or `socket`.
     pub kind: &'static str,
     /// Frames that reached the capture.
     pub frames: u64,

@@ -95,6 +95,9 @@ pub enum Capture {
     Xdp,
     /// The kernel, by TC.
     Tc,
+    /// The kernel, by TC as before Linux 6.6.
+    #[value(hide = true)]
+    Clsact,
     /// A packet socket (libpcap).
     Socket,
 }

@@ -26,7 +26,7 @@ use document::{Document, Table};
 use engine::{Names, Plan, Route};
 use ipnet::IpNet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zones::Zones;
 
@@ -62,6 +62,12 @@ pub struct Capture {
     pub buffer: usize,
     /// Threads for each interface, joined by PACKET_FANOUT when more than one.
     pub threads: usize,
+    /// Programs and counters in the kernel outlive the process.
+    pub pin: bool,
+    /// The folder for that, on a BPF file system.
+    pub pin_path: PathBuf,
+    /// The most memory, in bytes, that counters in the kernel may take.
+    pub kernel_memory: u64,
 }
 
 /// What a configuration is read for.

@@ -22,11 +22,9 @@ const SIGNALS: &str = "signals.jsonl";
 /// Where every test's metrics are.
 pub const METRICS: &str = "127.0.0.1:9553";
 
-/// What comes before a test's own configuration: short windows, metrics, and a log of signals.
+/// What comes before a test's own configuration: short windows, metrics, a log of signals, and `[capture]`, to which the
+/// test's own may add before it begins another section.
 const BASE: &str = r#"
-[capture]
-interfaces = ["eth0"]
-prefixes = ["192.0.2.0/24", "2001:db8::/48"]
 [rate]
 tick = "50ms"
 window = "500ms"
@@ -35,6 +33,9 @@ slope-window = "1s"
 [[channel]]
 type = "log"
 file = "signals.jsonl"
+[capture]
+interfaces = ["eth0"]
+prefixes = ["192.0.2.0/24", "2001:db8::/48"]
 "#;
 
 /// `oopsd run`, until it is dropped.
@@ -43,6 +44,7 @@ pub struct Oopsd<'n> {
     namespace: &'n Namespace,
     folder: TempDir,
     running: Running,
+    metrics: &'static str,
 }
 
 impl<'n> Oopsd<'n> {
@@ -61,7 +63,7 @@ impl<'n> Oopsd<'n> {
     /// As [`Self::start`].
     pub fn start_blind(namespace: &'n Namespace, config: &str) -> Result<Self> {
         let (folder, running) = configured(namespace, config, &[], |_| Ok(()))?;
-        let mut daemon = Self { namespace, folder, running };
+        let mut daemon = Self { namespace, folder, running, metrics: METRICS };
         daemon.answers("/healthz")?;
         Ok(daemon)
     }
@@ -77,7 +79,22 @@ impl<'n> Oopsd<'n> {
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
         let (folder, running) = configured(namespace, config, arguments, prepare)?;
-        let mut daemon = Self { namespace, folder, running };
+        let mut daemon = Self { namespace, folder, running, metrics: METRICS };
+        daemon.ready()?;
+        Ok(daemon)
+    }
+
+    /// As [`Self::start`], beside another one: its metrics are at this address.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_beside(namespace: &'n Namespace, config: &str, metrics: &'static str) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
+        let file = folder.path().join("oopsd.toml");
+        let base = BASE.replace("[metrics]", &format!("[metrics]\nlisten = \"{metrics}\""));
+        fs::write(&file, format!("{base}{config}"))?;
+        let running = spawn(namespace, folder.path(), &["-c", file.to_str().context("UTF-8")?])?;
+        let mut daemon = Self { namespace, folder, running, metrics };
         daemon.ready()?;
         Ok(daemon)
     }
@@ -88,7 +105,7 @@ impl<'n> Oopsd<'n> {
     /// When it cannot be started.
     pub fn bare(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
-        Ok(Self { namespace, running: spawn(namespace, folder.path(), arguments)?, folder })
+        Ok(Self { namespace, running: spawn(namespace, folder.path(), arguments)?, folder, metrics: METRICS })
     }
 
     /// Waits until it counts and its first window is full.
@@ -259,7 +276,7 @@ impl<'n> Oopsd<'n> {
     }
 
     fn get(&self, path: &str) -> Result<(String, String)> {
-        let mut stream = self.namespace.inside(|| Ok(TcpStream::connect(METRICS)?))?;
+        let mut stream = self.namespace.inside(|| Ok(TcpStream::connect(self.metrics)?))?;
         stream.set_read_timeout(Some(SOON))?;
         write!(stream, "GET {path} HTTP/1.1\r\nhost: oopsd\r\nconnection: close\r\n\r\n")?;
         let mut answer = String::new();

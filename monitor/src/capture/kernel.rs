@@ -1,175 +1,182 @@
 //! The kernel counts: programs at XDP or TC, which leave every frame alone, and counters that both sides have in memory.
 //!
-//! How the programs get to an interface is in `attach`, the memory in `mapped`, what a half of it holds in `half`. The
-//! programs themselves are the package `oopsd-ebpf`.
+//! What is in the kernel is in `loaded`, how it gets to an interface in `hooks` and `clsact`, what becomes of the interface
+//! in `port`, the memory in `mapped`, what a half of it holds in `half`. The programs are the package `oopsd-ebpf`.
 
-mod attach;
+mod clsact;
+mod error;
 mod half;
+mod hooks;
+mod loaded;
 mod mapped;
+mod port;
+mod sys;
+
+pub use error::Error;
 
 use super::Status;
 use super::attribution::Attribution;
 use super::collector;
 use crate::cli;
-use attach::{Links, Rung};
-use aya::{Ebpf, EbpfError, EbpfLoader};
+use crate::config;
 use engine::{Sample, Sight, Time, Wall};
 use half::{Maps, Read};
-use std::io;
-use wire::Ports;
+use hooks::Rung;
+use loaded::Loaded;
+use port::Port;
+use std::time::{Duration, Instant};
 
 #[cfg(kernel_object)]
 static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kernel.o")));
 #[cfg(not(kernel_object))]
 static OBJECT: Option<&[u8]> = None;
 
-/// Why the kernel does not count.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It was built without the toolchain for BPF.
-    #[error("this binary has no kernel capture")]
-    NoObject,
-    /// Names can only be learned where frames are seen whole.
-    #[error("names are to be learned, which the kernel does not")]
-    Learning,
-    /// The kernel or the object is not as expected.
-    #[error("the programs cannot be loaded")]
-    Load(#[source] Box<EbpfError>),
-    /// The verifier or a missing capability.
-    #[error("the program {program} cannot be loaded")]
-    Program {
-        /// Its name.
-        program: &'static str,
-        /// What the kernel says.
-        #[source]
-        source: Box<aya::programs::ProgramError>,
-    },
-    /// The object lacks a map, or it cannot be mapped.
-    #[error("the map {map} cannot be mapped into memory")]
-    Map {
-        /// Its name.
-        map: &'static str,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// No hook that may be used is free, or fit.
-    #[error("{interface}: {rung}: {source}")]
-    Attach {
-        /// The interface.
-        interface: String,
-        /// The last hook that was tried.
-        rung: &'static str,
-        /// What the kernel says.
-        source: io::Error,
-    },
-    /// A reload brings more than there is room for.
-    #[error("{wanted} {what} are more than the {room} that there is room for until the next start")]
-    Room {
-        /// Of what.
-        what: &'static str,
-        /// How many.
-        wanted: usize,
-        /// How many can be.
-        room: usize,
-    },
-}
+/// How often it is looked what has become of the interfaces, beyond what each sample asks.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A running capture on one or several interfaces.
 #[derive(Debug)]
 pub struct Kernel {
-    /// The programs' file descriptors.
-    _programs: Ebpf,
-    links: Vec<Links>,
+    rungs: &'static [Rung],
+    ports: Vec<Port>,
+    /// Those of a configuration that was prepared and is not in force yet.
+    prepared: Vec<Port>,
     maps: Maps,
-    ports: Ports,
+    loaded: Loaded,
     read: Read,
     generation: u64,
+    /// Frames of the halves before this one.
+    frames: u64,
+    looked: Instant,
 }
 
 impl Kernel {
-    /// Loads the programs and attaches them to `interfaces`, on the rung that is asked for or the best that is free.
+    /// Loads the programs and attaches them to the interfaces, on the rung that is asked for or the best that is free.
     ///
     /// # Errors
     /// What stands in the way; nothing is left behind then.
-    pub fn start(
-        interfaces: &[String],
-        ports: Ports,
-        wanted: cli::Capture,
-        attribution: &Attribution,
-    ) -> Result<Self, Error> {
+    pub fn start(config: &config::Capture, wanted: cli::Capture, attribution: &Attribution) -> Result<Self, Error> {
         let object = OBJECT.ok_or(Error::NoObject)?;
         let (_, buckets) = attribution.table().ok_or(Error::Learning)?;
-        let room = half::Room::of(attribution.slots(), buckets.len());
-        let mut loader = EbpfLoader::new();
-        for (map, entries) in room.entries() {
-            loader.map_max_entries(map, entries);
+        for interface in &config.interfaces {
+            port::known(interface)?;
         }
-        let mut programs = loader.load(object).map_err(|error| Error::Load(Box::new(error)))?;
-        let mut maps = Maps::new(&mut programs, room)?;
-        maps.fill(attribution, ports)?;
+        let room = half::Room::of(attribution.slots(), buckets.len());
+        let loaded = Loaded::new(object, &room.entries())?;
+        let mut maps = Maps::new(&loaded)?;
+        maps.fill(attribution, config.ports)?;
         maps.flip();
         let rungs: &[Rung] = match wanted {
             cli::Capture::Xdp => &[Rung::Xdp],
-            cli::Capture::Tc => &[Rung::Tcx],
-            cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx],
+            cli::Capture::Tc => &[Rung::Tcx, Rung::Clsact],
+            cli::Capture::Clsact => &[Rung::Clsact],
+            cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx, Rung::Clsact],
         };
-        let links = interfaces.iter().map(|interface| attach::attach(&mut programs, interface, rungs));
-        let links = links.collect::<Result<_, _>>()?;
         let read = Read::new(&maps);
-        Ok(Self { _programs: programs, links, maps, ports, read, generation: collector::generation() })
+        let mut kernel = Self {
+            rungs,
+            ports: Vec::new(),
+            prepared: Vec::new(),
+            maps,
+            loaded,
+            read,
+            generation: collector::generation(),
+            frames: 0,
+            looked: Instant::now(),
+        };
+        for interface in &config.interfaces {
+            kernel.ports.push(Port::new(interface, rungs, &kernel.loaded)?);
+        }
+        kernel.look();
+        Ok(kernel)
     }
 
     /// The totals of all interfaces now.
     #[must_use]
     pub fn sample(&mut self, at: Time, wall: Wall) -> Sample {
-        let sight = self.sight();
-        self.read.sample(&self.maps, self.generation, at, wall, sight)
+        if self.looked.elapsed() >= LOOK {
+            self.look();
+        }
+        let mut sample = self.read.sample(&self.maps, self.generation, at, wall);
+        // Who was blind before the totals were read is so still.
+        sample.sight = self.sight();
+        sample
     }
 
     /// What each interface says of itself, in the order they were given.
     #[must_use]
     pub fn status(&self) -> Vec<Status> {
-        let frames = self.maps.frames();
-        let status = |(index, links): (usize, &Links)| Status {
-            interface: links.interface.clone(),
-            kind: links.rung.as_str(),
+        let frames = self.frames();
+        let status = |(index, port): (usize, &Port)| Status {
+            interface: port.interface.clone(),
+            kind: port.kind(),
+            // All count into the same totals.
             frames: if index == 0 { frames } else { 0 },
             dropped: 0,
-            blind: links.blind(),
+            blind: port.blind(),
         };
-        self.links.iter().enumerate().map(status).collect()
+        self.ports.iter().enumerate().map(status).collect()
     }
 
-    /// Fills the half that is not in force, for [`Kernel::replace`].
+    /// Makes ready for [`Kernel::replace`]: fills the half that is not in force, attaches to interfaces that are new or
+    /// from which somebody has taken the programs.
     ///
     /// # Errors
-    /// [`Error::Room`], and all stays as it was.
-    pub fn prepare(&mut self, attribution: &Attribution) -> Result<(), Error> {
-        self.maps.fill(attribution, self.ports)
+    /// [`Error::Room`], or what a new interface says; all stays as it was.
+    pub fn prepare(&mut self, config: &config::Capture, attribution: &Attribution) -> Result<(), Error> {
+        self.abandon();
+        self.maps.fill(attribution, config.ports)?;
+        for interface in &config.interfaces {
+            if !self.ports.iter().any(|port| port.interface == *interface && port.is_kept()) {
+                self.prepared.push(Port::new(interface, self.rungs, &self.loaded)?);
+            }
+        }
+        Ok(())
     }
 
-    /// Turns to the half that was prepared: gives the last sample of the old generation and begins a new one.
+    /// Forgets what was prepared.
+    pub fn abandon(&mut self) {
+        self.prepared.clear();
+    }
+
+    /// Turns to what was prepared: gives the last sample of the old generation and begins a new one.
     #[must_use]
-    pub fn replace(&mut self, at: Time, wall: Wall) -> Sample {
-        let sight = self.sight();
+    pub fn replace(&mut self, config: &config::Capture, at: Time, wall: Wall) -> Sample {
+        self.ports.retain(|port| self.prepared.iter().all(|fresh| fresh.interface != port.interface));
+        self.ports.append(&mut self.prepared);
+        let place = |port: &Port| config.interfaces.iter().position(|interface| *interface == port.interface);
+        self.ports.retain(|port| place(port).is_some());
+        self.ports.sort_by_key(place);
         self.maps.flip();
-        let last = self.read.sample(&self.maps, self.generation, at, wall, sight);
+        let mut last = self.read.sample(&self.maps, self.generation, at, wall);
+        self.frames = self.frames.wrapping_add(self.read.frames(&self.maps));
         self.read = Read::new(&self.maps);
         self.generation = collector::generation();
+        last.sight = self.sight();
         last
     }
 
     /// Takes the programs off the interfaces; what they counted can still be sampled.
     pub fn stop(&mut self) {
-        for links in &mut self.links {
-            links.detach();
+        for port in &mut self.ports {
+            port.detach();
         }
         mapped::until_all_programs_have_ended();
     }
 
+    fn look(&mut self) {
+        self.looked = Instant::now();
+        for port in &mut self.ports {
+            port.look(&self.loaded);
+        }
+    }
+
+    fn frames(&self) -> u64 {
+        self.frames.wrapping_add(self.read.frames(&self.maps))
+    }
+
     fn sight(&self) -> Sight {
-        let blind = |links: &Links| links.blind().map(|why| format!("{}: {why}", links.interface));
-        Sight { blind: self.links.iter().filter_map(blind).collect(), frames: self.maps.frames(), dropped: 0 }
+        let blind = |port: &Port| port.blind().map(|why| format!("{}: {why}", port.interface));
+        Sight { blind: self.ports.iter().filter_map(blind).collect(), frames: self.frames(), dropped: 0 }
     }
 }

@@ -6,7 +6,6 @@ use super::kernel::{self, Kernel};
 use super::socket::{self, Socket};
 use crate::{cli, config};
 use engine::{Sample, Time, Wall};
-use std::error::Error as _;
 use std::sync::Arc;
 
 /// Why nothing can be counted.
@@ -16,17 +15,32 @@ pub enum Error {
     #[error(transparent)]
     Socket(#[from] socket::Error),
     /// The kernel, which was asked for.
-    #[error("no capture in the kernel: {}", whole(.0))]
+    #[error("no capture in the kernel: {}", .0.whole())]
     Kernel(#[from] kernel::Error),
 }
 
 /// A running capture.
 #[derive(Debug)]
-pub enum Running {
-    /// In the kernel.
+pub struct Running {
+    wanted: cli::Capture,
+    config: config::Capture,
+    now: Kind,
+    prepared: Prepared,
+}
+
+#[derive(Debug)]
+enum Kind {
     Kernel(Box<Kernel>),
-    /// By packet sockets.
     Socket(Socket),
+}
+
+/// What [`Running::replace`] turns to.
+#[derive(Debug)]
+enum Prepared {
+    /// The capture that runs, with another attribution.
+    Same,
+    /// Another one, which runs already.
+    Other(Kind),
 }
 
 impl Running {
@@ -39,73 +53,119 @@ impl Running {
         wanted: cli::Capture,
         attribution: &Arc<Attribution>,
     ) -> Result<Self, Error> {
-        let config::Capture { interfaces, ports, buffer, threads } = config;
-        if wanted != cli::Capture::Socket {
-            match Kernel::start(interfaces, *ports, wanted, attribution) {
-                Ok(kernel) => return Ok(Self::Kernel(Box::new(kernel))),
-                Err(error) if wanted != cli::Capture::Auto => return Err(error.into()),
-                Err(error) => tracing::info!(reason = whole(&error), "counting by packet sockets"),
-            }
-        }
-        Ok(Self::Socket(Socket::start(interfaces, *ports, *buffer, *threads, attribution)?))
+        let now = Kind::start(config, wanted, attribution)?;
+        Ok(Self { wanted, config: config.clone(), now, prepared: Prepared::Same })
     }
 
     /// The totals of all interfaces now.
     #[must_use]
     pub fn sample(&mut self, at: Time, wall: Wall) -> Sample {
+        self.now.sample(at, wall)
+    }
+
+    /// What each interface says of itself, in the order they were given.
+    #[must_use]
+    pub fn status(&self) -> Vec<Status> {
+        match &self.now {
+            Kind::Kernel(kernel) => kernel.status(),
+            Kind::Socket(socket) => socket.status(),
+        }
+    }
+
+    /// Makes ready for [`Running::replace`], which cannot fail any more.
+    ///
+    /// # Errors
+    /// There is no room for it, or something of the new `[capture]` cannot be had; nothing has changed then.
+    pub fn prepare(&mut self, config: &config::Capture, attribution: &Arc<Attribution>) -> Result<(), Error> {
+        self.abandon();
+        self.prepared = match &mut self.now {
+            Kind::Kernel(kernel) => match kernel.prepare(config, attribution) {
+                Ok(()) => Prepared::Same,
+                // What the kernel cannot count on, sockets can.
+                Err(error) if self.wanted == cli::Capture::Auto && error.is_about_an_interface() => {
+                    tracing::info!(reason = error.whole(), "counting by packet sockets");
+                    Prepared::Other(Kind::start(config, cli::Capture::Socket, attribution)?)
+                }
+                Err(error) => return Err(error.into()),
+            },
+            Kind::Socket(_) if *config == self.config => Prepared::Same,
+            Kind::Socket(_) => Prepared::Other(Kind::start(config, self.wanted, attribution)?),
+        };
+        Ok(())
+    }
+
+    /// Forgets what was prepared.
+    pub fn abandon(&mut self) {
+        self.prepared = Prepared::Same;
+        if let Kind::Kernel(kernel) = &mut self.now {
+            kernel.abandon();
+        }
+    }
+
+    /// Counts by `config` and `attribution`, for which it was made ready, from here on: gives the last sample of the old
+    /// generation and begins a new one.
+    #[must_use]
+    pub fn replace(
+        &mut self,
+        config: &config::Capture,
+        attribution: &Arc<Attribution>,
+        at: Time,
+        wall: Wall,
+    ) -> Sample {
+        self.config = config.clone();
+        match std::mem::replace(&mut self.prepared, Prepared::Same) {
+            Prepared::Same => self.now.replace(config, attribution, at, wall),
+            Prepared::Other(other) => {
+                let mut old = std::mem::replace(&mut self.now, other);
+                old.stop();
+                // What both saw counts once, but for what is still in the ring: a block timeout's worth.
+                if let Kind::Kernel(kernel) = &mut self.now {
+                    // There is room for what it was made for.
+                    let _ = kernel.prepare(config, attribution);
+                }
+                let _ = self.now.replace(config, attribution, at, wall);
+                old.sample(at, wall)
+            }
+        }
+    }
+
+    /// Stops counting; what was counted can still be sampled.
+    pub fn stop(&mut self) {
+        self.now.stop();
+    }
+}
+
+impl Kind {
+    fn start(config: &config::Capture, wanted: cli::Capture, attribution: &Arc<Attribution>) -> Result<Self, Error> {
+        if wanted != cli::Capture::Socket {
+            match Kernel::start(config, wanted, attribution) {
+                Ok(kernel) => return Ok(Self::Kernel(Box::new(kernel))),
+                Err(error) if wanted != cli::Capture::Auto || error.is_final() => return Err(error.into()),
+                Err(error) => tracing::info!(reason = error.whole(), "counting by packet sockets"),
+            }
+        }
+        let config::Capture { interfaces, ports, buffer, threads, .. } = config;
+        Ok(Self::Socket(Socket::start(interfaces, *ports, *buffer, *threads, attribution)?))
+    }
+
+    fn sample(&mut self, at: Time, wall: Wall) -> Sample {
         match self {
             Self::Kernel(kernel) => kernel.sample(at, wall),
             Self::Socket(socket) => socket.sample(at, wall),
         }
     }
 
-    /// What each interface says of itself, in the order they were given.
-    #[must_use]
-    pub fn status(&self) -> Vec<Status> {
+    fn replace(&mut self, config: &config::Capture, attribution: &Arc<Attribution>, at: Time, wall: Wall) -> Sample {
         match self {
-            Self::Kernel(kernel) => kernel.status(),
-            Self::Socket(socket) => socket.status(),
-        }
-    }
-
-    /// Makes ready for [`Running::replace`].
-    ///
-    /// # Errors
-    /// There is no room for it; nothing has changed then.
-    pub fn prepare(&mut self, attribution: &Attribution) -> Result<(), Error> {
-        match self {
-            Self::Kernel(kernel) => Ok(kernel.prepare(attribution)?),
-            Self::Socket(_) => Ok(()),
-        }
-    }
-
-    /// Attributes by `attribution`, for which it was made ready, from here on: gives the last sample of the old
-    /// generation and begins a new one.
-    #[must_use]
-    pub fn replace(&mut self, attribution: &Arc<Attribution>, at: Time, wall: Wall) -> Sample {
-        match self {
-            Self::Kernel(kernel) => kernel.replace(at, wall),
+            Self::Kernel(kernel) => kernel.replace(config, at, wall),
             Self::Socket(socket) => socket.replace(attribution, at, wall),
         }
     }
 
-    /// Stops counting; what was counted can still be sampled.
-    pub fn stop(&mut self) {
+    fn stop(&mut self) {
         match self {
             Self::Kernel(kernel) => kernel.stop(),
             Self::Socket(socket) => socket.stop(),
         }
     }
-}
-
-/// An error and what is behind it.
-fn whole(error: &kernel::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

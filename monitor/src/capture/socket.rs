@@ -5,13 +5,13 @@
 
 mod filter;
 mod handle;
-mod interface;
 mod stop;
 mod watch;
 
 use super::Status;
 use super::attribution::Attribution;
 use super::collector::Collector;
+use super::interface;
 use engine::{Sample, Sight, Time, Wall};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -62,7 +62,9 @@ impl Socket {
         threads: usize,
         attribution: &Arc<Attribution>,
     ) -> Result<Self, Error> {
-        interface::permitted()?;
+        if !interface::may_open_packet_sockets() {
+            return Err(Error::Permission);
+        }
         let threads = threads.max(1);
         let open = |why: std::io::Error| Error::Open { interface: String::from("eventfd"), why: why.to_string() };
         let mut socket = Self {

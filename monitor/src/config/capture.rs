@@ -3,11 +3,20 @@
 use super::document::{Document, Table};
 use super::{Capture, defaults, prefixes};
 use ipnet::IpNet;
+use std::path::PathBuf;
 use wire::Ports;
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { interfaces: Vec::new(), ports: Ports::DNS, buffer: defaults::BUFFER, threads: defaults::THREADS }
+        Self {
+            interfaces: Vec::new(),
+            ports: Ports::DNS,
+            buffer: defaults::BUFFER,
+            threads: defaults::THREADS,
+            pin: false,
+            pin_path: defaults::PIN_PATH.into(),
+            kernel_memory: defaults::KERNEL_MEMORY,
+        }
     }
 }
 
@@ -47,6 +56,15 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>) -> (Ca
     {
         capture.threads = usize::try_from(threads.it).expect("at most 64");
     }
+    if let Some(pin) = table.take("pin").and_then(|pin| pin.truth(document)) {
+        capture.pin = pin.it;
+    }
+    if let Some(path) = table.take("pin-path").and_then(|path| path.parse(document, PIN_PATH, pin_path)) {
+        capture.pin_path = path.it;
+    }
+    if let Some(most) = table.take("kernel-memory").and_then(|most| most.size(document, &defaults::KERNEL_MEMORIES)) {
+        capture.kernel_memory = most.it;
+    }
     let mut listed = Vec::new();
     let prefixes = table.take("prefixes");
     for prefix in prefixes.map_or_else(Vec::new, |list| list.list(document, "a list, such as [\"192.0.2.0/24\"]")) {
@@ -60,6 +78,17 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>) -> (Ca
     }
     table.close(document);
     (capture, listed)
+}
+
+const PIN_PATH: &str = "a folder on a BPF file system, such as \"/sys/fs/bpf/oopsd\"";
+
+/// Such file systems have no dots in names.
+fn pin_path(text: &str) -> Result<PathBuf, String> {
+    if text.starts_with('/') {
+        Ok(PathBuf::from(text))
+    } else {
+        Err(format!("\"{text}\" is no absolute path; write {PIN_PATH}"))
+    }
 }
 
 /// What Linux takes for the name of an interface (`dev_valid_name`).

@@ -12,6 +12,12 @@ pub const BUFFERS: RangeInclusive<u64> = 64 << 10..=1 << 30;
 pub const THREADS: usize = 1;
 /// What the threads may be.
 pub const MOST_THREADS: u64 = 64;
+/// Where programs and counters are pinned.
+pub const PIN_PATH: &str = "/sys/fs/bpf/oopsd";
+/// The most memory that counters in the kernel take.
+pub const KERNEL_MEMORY: u64 = 1 << 30;
+/// What that may be.
+pub const KERNEL_MEMORIES: RangeInclusive<u64> = 1 << 20..=1 << 40;
 
 /// How far apart samples are.
 pub const TICK: Duration = Duration::from_millis(100);

@@ -207,6 +207,12 @@ impl<'i> Value<'i> {
         })
     }
 
+    /// True or false.
+    pub(super) fn truth(self, document: &mut Document<'i>) -> Option<At<bool>> {
+        let DeValue::Boolean(truth) = self.value else { return self.mistyped(document, "true or false") };
+        self.checked(document, Ok(truth))
+    }
+
     /// A whole number within limits.
     pub(super) fn whole(self, document: &mut Document<'i>, limits: RangeInclusive<u64>) -> Option<At<u64>> {
         let right = format!("a whole number from {} to {}", limits.start(), limits.end());

@@ -2,9 +2,9 @@
 
 use super::super::attribution::{Attribution, Slots};
 use super::Error;
+use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
-use aya::Ebpf;
-use aya::maps::Map;
+use super::sys;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
 use layout::{FRAMES, Half, PREFIXES, ROWS, Row, Slot, Totals};
 use std::collections::HashMap;
@@ -36,6 +36,13 @@ impl Room {
             rows: 1 + PREFIXES + zones.min(MOST_ROWS),
             buckets: buckets * 2,
         }
+    }
+
+    /// What the maps have been made for.
+    fn in_force(loaded: &Loaded) -> Result<Self, Error> {
+        let half = |name| entries(loaded, name).map(|entries| entries as usize / 2);
+        let cpus = half("TOTALS")?.max(1);
+        Ok(Self { cpus, slots: half("SLOTS")? / cpus, rows: half("EXTENDED")? / cpus, buckets: half("ZONES")? })
     }
 
     /// The entries of each map.
@@ -70,16 +77,15 @@ pub(super) struct Maps {
 }
 
 impl Maps {
-    pub(super) fn new(programs: &mut Ebpf, room: Room) -> Result<Self, Error> {
-        let [zones, totals, slots, rows] = room.entries().map(|(_, entries)| entries);
+    pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {
         Ok(Self {
-            room,
-            active: map(programs, "ACTIVE", 1)?,
-            halves: map(programs, "HALVES", 2)?,
-            zones: map(programs, "ZONES", zones)?,
-            totals: map(programs, "TOTALS", totals)?,
-            slots: map(programs, "SLOTS", slots)?,
-            rows: map(programs, "EXTENDED", rows)?,
+            room: Room::in_force(loaded)?,
+            active: map(loaded, "ACTIVE")?,
+            halves: map(loaded, "HALVES")?,
+            zones: map(loaded, "ZONES")?,
+            totals: map(loaded, "TOTALS")?,
+            slots: map(loaded, "SLOTS")?,
+            rows: map(loaded, "EXTENDED")?,
             used: [0; 2],
         })
     }
@@ -148,11 +154,6 @@ impl Maps {
         mapped::until_all_programs_have_ended();
     }
 
-    /// Frames that reached the programs in the half in force.
-    pub(super) fn frames(&self) -> u64 {
-        self.total(self.active(), FRAMES)
-    }
-
     fn total(&self, half: usize, index: usize) -> u64 {
         let cpus = self.room.cpus;
         let blocks = self.totals.words(half * cpus, cpus).chunks(size_of::<Totals>() / 8);
@@ -177,8 +178,13 @@ impl Read {
         Self { half, last: vec![[0; FIELDS]; maps.used[half]], codes: HashMap::new(), pending: Vec::new() }
     }
 
+    /// Frames that reached the programs.
+    pub(super) fn frames(&self, maps: &Maps) -> u64 {
+        maps.total(self.half, FRAMES)
+    }
+
     /// The totals now, as those that moved since the last call.
-    pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall, sight: Sight) -> Sample {
+    pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
         let Room { cpus, slots, rows, .. } = maps.room;
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
         let mut moved = Vec::new();
@@ -220,7 +226,7 @@ impl Read {
                 }
             }
         }
-        Sample { at, wall, generation, node, moved, codes, sight }
+        Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
     }
 }
 
@@ -230,12 +236,12 @@ fn add<const N: usize>(sums: &mut [u64; N], words: &[AtomicU64]) {
     }
 }
 
-fn map<T>(programs: &mut Ebpf, name: &'static str, entries: u32) -> Result<Mapped<T>, Error> {
-    let failed = |source: io::Error| Error::Map { map: name, source };
-    match programs.map_mut(name) {
-        Some(Map::Array(map)) => Mapped::new(std::os::fd::AsFd::as_fd(map.fd()), entries).map_err(failed),
-        _ => Err(failed(io::ErrorKind::NotFound.into())),
-    }
+fn map<T>(loaded: &Loaded, name: &'static str) -> Result<Mapped<T>, Error> {
+    Mapped::new(loaded.map(name)?, entries(loaded, name)?).map_err(|source| Error::Map { map: name, source })
+}
+
+fn entries(loaded: &Loaded, name: &'static str) -> Result<u32, Error> {
+    sys::entries(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })
 }
 
 fn fits(what: &'static str, wanted: usize, room: usize) -> Result<(), Error> {

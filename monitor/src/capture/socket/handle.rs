@@ -1,7 +1,7 @@
 //! One libpcap handle: one interface, one direction, chosen in the kernel.
 
 use super::filter::filter;
-use super::interface::Interface;
+use crate::capture::interface::Interface;
 use crate::capture::link;
 use pcap::{Active, Capture};
 use std::ffi::{c_int, c_void};

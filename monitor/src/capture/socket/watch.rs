@@ -2,9 +2,9 @@
 
 use super::Error;
 use super::handle::{Handle, Orders, said};
-use super::interface::{Interface, look};
 use super::stop::{Stop, poll};
 use crate::capture::collector::Desk;
+use crate::capture::interface::{DOWN, GONE, Interface, look};
 use crate::capture::tally::count_frame;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,12 +203,10 @@ impl Drop for Watch {
     }
 }
 
-const DOWN: &str = "the interface is down";
-
 /// The interface if it is there and up, else why it is not.
 fn present(name: &str) -> Result<Interface, String> {
     match look(name) {
-        None => Err(String::from("the interface is gone")),
+        None => Err(String::from(GONE)),
         Some(interface) if !interface.up => Err(String::from(DOWN)),
         Some(interface) => Ok(interface),
     }

@@ -5,7 +5,7 @@ use super::{Error, Order};
 use crate::capture::attribution::Attribution;
 use crate::capture::running::Running;
 use crate::channel::{self, Channels};
-use crate::cli::{self, Run};
+use crate::cli::Run;
 use crate::config::Config;
 use crate::http::{self, Board};
 use crate::interval::Intervals;
@@ -31,7 +31,6 @@ pub(super) struct Daemon {
     started: Instant,
     attribution: Arc<Attribution>,
     capture: Running,
-    wanted: cli::Capture,
     engine: Engine,
     channels: Channels,
     routers: Routers,
@@ -73,7 +72,6 @@ impl Daemon {
             started: Instant::now(),
             attribution,
             capture,
-            wanted: arguments.capture,
             channels,
             routers,
             board,
@@ -180,32 +178,21 @@ impl Daemon {
             tracing::warn!("[metrics] listen changes with the next start");
         }
         let attribution = self.source.attribution(&config);
-        let fresh = if config.capture == self.config.capture {
-            None
-        } else {
-            Some(Running::start(&config.capture, self.wanted, &attribution)?)
-        };
-        if fresh.is_none() {
-            self.capture.prepare(&attribution)?;
+        self.capture.prepare(&config.capture, &attribution)?;
+        if let Err(error) = self.announce(&config) {
+            self.capture.abandon();
+            return Err(error);
         }
-        self.channels.reload(&config.channels)?;
-        self.routers.replace(&config.routers, &config.plan.routes)?;
         let taken = Instant::now();
-        let (at, wall) = (self.time(taken), wall());
-        let last = match fresh {
-            Some(fresh) => {
-                let mut old = std::mem::replace(&mut self.capture, fresh);
-                old.stop();
-                // What both saw counts once, but for what is still in the ring: a block timeout's worth.
-                self.capture.prepare(&attribution)?;
-                let _ = self.capture.replace(&attribution, at, wall);
-                old.sample(at, wall)
-            }
-            None => self.capture.replace(&attribution, at, wall),
-        };
+        let last = self.capture.replace(&config.capture, &attribution, self.time(taken), wall());
         self.attribution = attribution;
         self.config = config;
         Ok((last, taken))
+    }
+
+    fn announce(&mut self, config: &Config) -> Result<(), Error> {
+        self.channels.reload(&config.channels)?;
+        Ok(self.routers.replace(&config.routers, &config.plan.routes)?)
     }
 
     /// Stops counting, says what it all came to, and lets the channels finish. Routes stay as they are.

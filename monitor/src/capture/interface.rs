@@ -1,9 +1,14 @@
 //! What the kernel says of an interface, asked by its name.
 
-use super::Error;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+
+/// Why nothing is seen of an interface that is down.
+pub(super) const DOWN: &str = "the interface is down";
+
+/// Why nothing is seen of an interface that is not there.
+pub(super) const GONE: &str = "the interface is gone";
 
 /// An interface as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub(super) struct Interface {
     pub(super) up: bool,
     /// What it sends, it receives.
     pub(super) loopback: bool,
+    /// Its frames begin with an Ethernet header.
+    pub(super) ethernet: bool,
 }
 
 /// Looks an interface up; `None` if there is none of this name.
@@ -36,18 +43,33 @@ pub(super) fn look(name: &str) -> Option<Interface> {
     }
     // SAFETY: the call has written this member of the union.
     let flags = i32::from(unsafe { request.ifr_ifru.ifru_flags });
-    Some(Interface { index, up: flags & libc::IFF_UP != 0, loopback: flags & libc::IFF_LOOPBACK != 0 })
+    // SAFETY: SIOCGIFHWADDR likewise, and ifru_hwaddr.
+    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFHWADDR, &raw mut request) } == -1 {
+        return None;
+    }
+    // SAFETY: the call has written this member of the union.
+    let hardware = unsafe { request.ifr_ifru.ifru_hwaddr.sa_family };
+    Some(Interface {
+        index,
+        up: flags & libc::IFF_UP != 0,
+        loopback: flags & libc::IFF_LOOPBACK != 0,
+        ethernet: hardware == libc::ARPHRD_ETHER,
+    })
+}
+
+/// What the interface of this number is called now; `None` if there is none here.
+pub(super) fn name_of(index: u32) -> Option<String> {
+    let mut name = [0; libc::IF_NAMESIZE];
+    // SAFETY: there is room for the longest name that there can be.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr()) };
+    // SAFETY: the kernel has written a C string.
+    (!found.is_null()).then(|| unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned())
 }
 
 /// Whether this process may open packet sockets.
-///
-/// # Errors
-/// [`Error::Permission`] if not. All else that may be wrong is left to be found out where it has a name.
-pub(super) fn permitted() -> Result<(), Error> {
-    match socket(libc::AF_PACKET, libc::SOCK_RAW) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(Error::Permission),
-        _ => Ok(()),
-    }
+pub(super) fn may_open_packet_sockets() -> bool {
+    let denied = |error: io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    !socket(libc::AF_PACKET, libc::SOCK_RAW).is_err_and(denied)
 }
 
 fn socket(family: i32, kind: i32) -> io::Result<OwnedFd> {
@@ -65,12 +87,15 @@ mod tests {
 
     #[test]
     fn the_loopback_interface_is_known_as_such() {
-        assert!(look("lo").unwrap().loopback);
+        let interface = look("lo").unwrap();
+        assert!(interface.loopback && !interface.ethernet);
+        assert_eq!(name_of(interface.index).as_deref(), Some("lo"));
     }
 
     #[test]
     fn there_is_no_interface_without_a_name() {
         assert_eq!(look("nosuch0"), None);
         assert_eq!(look(""), None);
+        assert_eq!(name_of(0), None);
     }
 }

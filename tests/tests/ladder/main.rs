@@ -1,0 +1,3 @@
+//! The rungs that `oopsd run` can stand on: what each counts, and what becomes of it when others touch the interface.
+
+mod rungs;
