@@ -19,17 +19,9 @@ impl Direct {
     pub(crate) const fn new(start: usize, end: usize, noise: u64) -> Self {
         Self { start, end, noise }
     }
-
-    /// How many bytes there are.
-    #[inline(always)]
-    pub(crate) const fn length(&self) -> usize {
-        self.end.wrapping_sub(self.start)
-    }
 }
 
 impl Frame for Direct {
-    const STEPS: usize = 16;
-
     #[inline(always)]
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         let mut at = at;
@@ -49,7 +41,7 @@ impl Frame for Direct {
     }
 
     #[inline(always)]
-    fn opaque(&self, number: usize) -> usize {
+    fn opaque(&self, number: u64) -> u64 {
         let mut number = number;
         // SAFETY: it changes a register twice by the same number, which leaves it as it was.
         unsafe {

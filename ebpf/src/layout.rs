@@ -7,6 +7,16 @@
 
 use wire::count::{CODES, FIELDS, NODE};
 
+/// What the daemon changes while the programs run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Active {
+    /// Which half is in force: 0 or 1.
+    pub half: u64,
+    /// The epoch, of which the lower 32 bits count. The daemon adds one before each reading, and never writes 0.
+    pub epoch: u64,
+}
+
 /// As many service prefixes as can be told apart.
 pub const PREFIXES: usize = 64;
 
@@ -34,6 +44,10 @@ pub struct Half {
     pub row: u32,
     /// Rows of one CPU.
     pub rows: u32,
+    /// The first entry of the list of what moved, [`Entry`], of the first CPU.
+    pub list: u32,
+    /// Entries of that list of one CPU, a power of two, less one.
+    pub list_mask: u32,
     /// The slot of the first service prefix.
     pub first_prefix: u32,
     /// How many of `prefix` there are.
@@ -44,8 +58,38 @@ pub struct Half {
     pub prefix: [[u64; 4]; PREFIXES],
 }
 
-/// The fields of a slot, and one word: 0, or the row of its extended errors within its CPU's.
+/// The fields of a slot, and one word, its [`Keeper`].
 pub type Slot = [u64; FIELDS + 1];
+
+/// The last word of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Keeper {
+    /// The row of the slot's extended errors within its CPU's, or 0: none yet.
+    pub row: u32,
+    /// The epoch in which the slot was last listed.
+    pub epoch: u32,
+}
+
+impl Keeper {
+    /// As it is in the word. The programs are of the machine's byte order.
+    #[must_use]
+    pub const fn of_word(word: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
+        Self { row: u32::from_ne_bytes([a, b, c, d]), epoch: u32::from_ne_bytes([e, f, g, h]) }
+    }
+}
+
+/// An entry of the list of what moved: the slot below, and above it the lower 32 bits of its position plus one.
+///
+/// Each CPU has such a list, a ring: the entry at position `n` is at `n & list_mask`. A slot is listed when it is
+/// counted in for the first time in an epoch, before its counter moves. Whoever reads takes all positions from where it
+/// stopped to [`HEAD`]; where that is more than there are entries, it must look at every slot. An entry whose upper half
+/// is not its position's is not written yet: it is for the next reading.
+///
+/// A program may still count in an epoch that has just ended: what was listed since the last reading must be looked at
+/// again in the next one.
+pub type Entry = u64;
 
 /// The extended errors of a slot, by column. The first row is that of `other`.
 pub type Row = [u64; CODES];
@@ -62,26 +106,14 @@ pub const ROWS: usize = NODE + 1;
 /// Responses whose extended errors count for `other` for want of rows, in [`Totals`].
 pub const CROWDED: usize = NODE + 2;
 
-/// What a program leaves to the one it calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Scratch {
-    /// Offset of the next message in the frame.
-    pub at: u64,
-    /// How many were read of this frame.
-    pub nth: u64,
-}
-
-/// The program for received TCP segments, among those that can be called.
-pub const RECEIVED_SEGMENT: u32 = 0;
-
-/// The program for sent TCP segments, likewise.
-pub const SENT_SEGMENT: u32 = 1;
+/// The next position in the list of what moved, in [`Totals`].
+pub const HEAD: usize = NODE + 3;
 
 /// A program that others call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Called {
-    /// The map of programs where it must be before the first frame comes.
+    /// The map of programs where it must be before the first frame comes. A message does count if it is not there, but
+    /// what is left of its records or of its segment is not read.
     pub map: &'static str,
     /// Its place there.
     pub index: u32,
@@ -89,9 +121,27 @@ pub struct Called {
     pub program: &'static str,
 }
 
+/// Goes on with the messages of a received segment.
+pub const RECEIVED_SEGMENT: u32 = 0;
+
+/// Goes on with the messages of a sent segment.
+pub const SENT_SEGMENT: u32 = 1;
+
+/// Goes on with the records of a sent response.
+pub const WALK: u32 = 2;
+
+/// Begins a received frame anew, now that more of it can be seen.
+pub const RECEIVED: u32 = 3;
+
+/// Begins a sent frame anew, likewise.
+pub const SENT: u32 = 4;
+
 /// All programs that others call.
-pub const CALLED: [Called; 3] = [
+pub const CALLED: [Called; 6] = [
     Called { map: "XDP", index: RECEIVED_SEGMENT, program: "segment_xdp" },
     Called { map: "TC", index: RECEIVED_SEGMENT, program: "received_tc" },
     Called { map: "TC", index: SENT_SEGMENT, program: "sent_tc" },
+    Called { map: "TC", index: WALK, program: "walk_tc" },
+    Called { map: "TC", index: RECEIVED, program: "ingress_tc" },
+    Called { map: "TC", index: SENT, program: "egress_tc" },
 ];

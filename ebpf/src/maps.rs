@@ -1,19 +1,19 @@
 //! The maps, and what the programs do with them. All are arrays that the daemon maps into its memory; it chooses how many
 //! entries each has before it loads the programs.
 
+use crate::scratch::Scratch;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{CROWDED, FRAMES, Half, ROWS, Row, Scratch, Slot, Totals};
+use layout::{Active, CROWDED, Entry, FRAMES, HEAD, Half, Keeper, ROWS, Row, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::{Bucket, Buckets, Shape};
 use wire::{Counters, Field, Node};
 
-/// Which half is in force.
 #[map]
-static ACTIVE: Array<u64> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+static ACTIVE: Array<Active> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 #[map]
 static HALVES: Array<Half> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
@@ -24,20 +24,31 @@ static TOTALS: Array<Totals> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 static SLOTS: Array<Slot> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static EXTENDED: Array<Row> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+#[map]
+static LIST: Array<Entry> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 
 /// What a program leaves to the one it calls.
 #[map]
 pub(crate) static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 #[map]
-pub(crate) static XDP: ProgramArray = ProgramArray::with_max_entries(2, 0);
+pub(crate) static XDP: ProgramArray = ProgramArray::with_max_entries(8, 0);
 #[map]
-pub(crate) static TC: ProgramArray = ProgramArray::with_max_entries(2, 0);
+pub(crate) static TC: ProgramArray = ProgramArray::with_max_entries(8, 0);
 
-/// The half in force.
+/// The half in force, and the epoch.
 #[inline(always)]
-pub(crate) fn half() -> Option<&'static Half> {
-    let active = *ACTIVE.get(0)?;
-    HALVES.get(active as u32)
+pub(crate) fn active() -> Option<(u32, u32)> {
+    let active = ACTIVE.get_ptr(0)?;
+    // SAFETY: the value lives as long as the program; each word is read once, whatever the daemon writes meanwhile.
+    let (half, epoch) =
+        unsafe { ((&raw const (*active).half).read_volatile(), (&raw const (*active).epoch).read_volatile()) };
+    Some((half as u32, epoch as u32))
+}
+
+/// What there is to know of a half.
+#[inline(always)]
+pub(crate) fn half(half: u32) -> Option<&'static Half> {
+    HALVES.get(half)
 }
 
 /// The buckets of a half.
@@ -61,12 +72,15 @@ pub(crate) struct Shard {
     slot: u32,
     row: u32,
     rows: u32,
+    list: u32,
+    list_mask: u32,
+    epoch: u32,
     shared: bool,
 }
 
 impl Shard {
     #[inline(always)]
-    pub(crate) fn of(half: &Half) -> Option<Self> {
+    pub(crate) fn of(half: &Half, epoch: u32) -> Option<Self> {
         // SAFETY: the helper has no preconditions.
         let cpu = unsafe { bpf_get_smp_processor_id() } as u32;
         let totals = TOTALS.get_ptr_mut(half.totals.wrapping_add(cpu))?;
@@ -75,6 +89,9 @@ impl Shard {
             slot: half.slot.wrapping_add(cpu.wrapping_mul(half.slots)),
             row: half.row.wrapping_add(cpu.wrapping_mul(half.rows)),
             rows: half.rows,
+            list: half.list.wrapping_add(cpu.wrapping_mul(half.list_mask.wrapping_add(1))),
+            list_mask: half.list_mask,
+            epoch,
             shared: half.shared != 0,
         })
     }
@@ -87,50 +104,76 @@ impl Shard {
 
     #[inline(always)]
     fn total(&mut self, index: usize) {
-        // SAFETY: the index is one of the constants below the length of the block.
+        // SAFETY: the index is masked to the length of the block.
         let word = unsafe { &raw mut (*self.totals)[index & 31] };
         self.add(word);
     }
 
-    /// Adds one to a word of a map.
+    /// Adds one to a word of a map, and gives what was there.
     #[inline(always)]
-    fn add(&self, word: *mut u64) {
+    fn add(&self, word: *mut u64) -> u64 {
         if self.shared {
             // SAFETY: the word lies in a map's value, which lives as long as the program, and is aligned.
-            let _ = unsafe { fetch_add_one(word) };
-        } else {
-            // SAFETY: as above, and this CPU is the only one that writes it.
-            unsafe { word.write(word.read().wrapping_add(1)) };
+            return unsafe { fetch_add_one(word) };
         }
+        // SAFETY: as above, and this CPU is the only one that writes it.
+        unsafe {
+            let was = word.read();
+            word.write(was.wrapping_add(1));
+            was
+        }
+    }
+
+    /// Lists the slot as one that moves, if it was not yet in this epoch.
+    #[inline(always)]
+    fn list(&self, slot: u32, keeper: *mut Keeper) {
+        // SAFETY: the last word of a slot, in a map's value.
+        let epoch = unsafe { &raw mut (*keeper).epoch };
+        // SAFETY: as above.
+        if unsafe { epoch.read() } == self.epoch {
+            return;
+        }
+        // SAFETY: as above. Where two write it at once both list the slot, which does no harm.
+        unsafe { epoch.write(self.epoch) };
+        // SAFETY: the index is below the length of the block.
+        let position = self.add(unsafe { &raw mut (*self.totals)[HEAD] });
+        let Some(entry) = LIST.get_ptr_mut(self.list.wrapping_add(position as u32 & self.list_mask)) else { return };
+        // SAFETY: an aligned word of a map's value, at a position that is this call's alone.
+        unsafe { entry.write(position.wrapping_add(1) << 32 | u64::from(slot)) };
     }
 
     /// The row of a slot within its CPU's: its own, a new one, or that of `other`.
     #[inline(always)]
-    fn row(&mut self, slot: u32, keeper: *mut u64) -> u32 {
-        // SAFETY: the word lies in a map's value.
+    fn row(&mut self, slot: u32, keeper: *mut Keeper) -> u32 {
+        // SAFETY: the last word of a slot, in a map's value.
+        let keeper = unsafe { &raw mut (*keeper).row };
+        // SAFETY: as above.
         let own = unsafe { keeper.read() };
         if own != 0 || slot == OTHER {
-            return own as u32;
+            return own;
         }
         // SAFETY: the index is below the length of the block.
         let next = unsafe { &raw mut (*self.totals)[ROWS] };
-        let row = if self.shared {
-            // SAFETY: as in `add`.
-            unsafe { fetch_add_one(next) }
-        } else {
-            // SAFETY: as in `add`.
-            unsafe { next.read() }
-        };
+        // SAFETY: as above. Looked at first, so that it stays close to how many there are.
+        if unsafe { next.read() } >= u64::from(self.rows) {
+            self.total(CROWDED);
+            return 0;
+        }
+        let row = self.add(next);
         if row >= u64::from(self.rows) {
             self.total(CROWDED);
             return 0;
         }
-        if !self.shared {
-            // SAFETY: as in `add`.
-            unsafe { next.write(row.wrapping_add(1)) };
+        if self.shared {
+            // SAFETY: as above.
+            return match unsafe { exchange_zero(keeper, row as u32) } {
+                0 => row as u32,
+                // Another came first; the new row stays unused.
+                own => own,
+            };
         }
-        // SAFETY: as above.
-        unsafe { keeper.write(row) };
+        // SAFETY: as above, and this CPU is the only one that writes it.
+        unsafe { keeper.write(row as u32) };
         row as u32
     }
 }
@@ -144,6 +187,11 @@ impl Counters for Shard {
     #[inline(always)]
     fn slot(&mut self, slot: u32, field: Field) {
         let Some(fields) = SLOTS.get_ptr_mut(self.slot.wrapping_add(slot)) else { return };
+        // What else is counted of a message comes behind one of the other fields.
+        if field != Field::WithExtendedError {
+            // SAFETY: the last word of the slot.
+            self.list(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
+        }
         // SAFETY: the index is masked to the length of the slot.
         self.add(unsafe { &raw mut (*fields)[field as usize & 7] });
     }
@@ -152,20 +200,23 @@ impl Counters for Shard {
     fn extended_errors(&mut self, slot: u32, codes: u64) {
         let Some(fields) = SLOTS.get_ptr_mut(self.slot.wrapping_add(slot)) else { return };
         // SAFETY: the last word of the slot.
-        let row = self.row(slot, unsafe { &raw mut (*fields)[FIELDS] });
+        let row = self.row(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
         let Some(columns) = EXTENDED.get_ptr_mut(self.row.wrapping_add(row)) else { return };
-        for column in 0..CODES {
-            if codes >> column & 1 != 0 {
-                // SAFETY: the column is below the length of the row.
-                self.add(unsafe { &raw mut (*columns)[column] });
+        let mut left = codes;
+        for _ in 0..CODES {
+            if left == 0 {
+                break;
             }
+            // SAFETY: the column is masked to the length of the row.
+            self.add(unsafe { &raw mut (*columns)[unforeseen(left.trailing_zeros() as usize) & (CODES - 1)] });
+            left &= left.wrapping_sub(1);
         }
     }
 }
 
-/// The slot of the first service prefix that holds `address`.
+/// The slot of the first service prefix that holds `address`; that of `other` if there is none.
 #[inline(always)]
-pub(crate) fn prefix(half: &Half, address: u128) -> Option<u32> {
+pub(crate) fn prefix(half: &Half, address: u128) -> u32 {
     let (upper, lower) = ((address >> 64) as u64, address as u64);
     for index in 0..layout::PREFIXES {
         if index as u32 >= half.prefixes {
@@ -173,10 +224,19 @@ pub(crate) fn prefix(half: &Half, address: u128) -> Option<u32> {
         }
         let [network_upper, network_lower, mask_upper, mask_lower] = half.prefix[index];
         if upper & mask_upper == network_upper && lower & mask_lower == network_lower {
-            return Some(half.first_prefix.wrapping_add(index as u32));
+            return half.first_prefix.wrapping_add(index as u32);
         }
     }
-    None
+    OTHER
+}
+
+/// The same number, of which the compiler knows nothing: it leaves a mask on it, for the verifier to see.
+#[inline(always)]
+fn unforeseen(number: usize) -> usize {
+    let mut number = number;
+    // SAFETY: it moves a register to itself.
+    unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack)) };
+    number
 }
 
 /// Adds one at once, and gives what was there; the BPF targets have no atomics in `core`.
@@ -189,4 +249,21 @@ unsafe fn fetch_add_one(word: *mut u64) -> u64 {
     // SAFETY: the caller's.
     unsafe { asm!("{0} = atomic_fetch_add((u64 *)({1} + 0), {0})", inout(reg) value, in(reg) word, options(nostack)) };
     value
+}
+
+/// Writes `value` if there is a zero, and gives what was there.
+///
+/// # Safety
+/// `word` must be aligned and lie in a map's value.
+#[inline(always)]
+unsafe fn exchange_zero(word: *mut u32, value: u32) -> u32 {
+    let mut was = 0_u32;
+    // SAFETY: the caller's.
+    unsafe {
+        asm!(
+            "w0 = cmpxchg32_32({0} + 0, w0, {1})",
+            in(reg) word, in(wreg) value, inout("w0") was, options(nostack)
+        );
+    }
+    was
 }

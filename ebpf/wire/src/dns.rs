@@ -51,18 +51,6 @@ impl Message {
     }
 }
 
-/// Reads the message at `place`.
-///
-/// # Errors
-/// The reason why it cannot be counted.
-#[inline(always)]
-pub fn message<F: Frame>(frame: &F, place: Place) -> Result<Message, Skip> {
-    let mut message = Message::BLANK;
-    let header = Header::read(frame, place)?;
-    question(frame, place, &header, &mut message)?.finish(frame, &mut message);
-    Ok(message)
-}
-
 /// Where a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -231,21 +219,46 @@ impl Walk {
     /// Reads to the end.
     #[inline(always)]
     pub fn finish<F: Frame>(&mut self, frame: &F, message: &mut Message) {
-        for _ in 0..F::STEPS {
-            let step = self.step(frame, message);
-            self.at = frame.opaque(self.at);
-            self.before = frame.opaque_u32(self.before);
-            self.additional = frame.opaque_u32(self.additional);
-            self.options = frame.opaque(self.options);
-            self.opt_seen = frame.opaque_flag(self.opt_seen);
-            message.unwalked = frame.opaque_flag(message.unwalked);
-            message.rcode = (frame.opaque_u32(u32::from(message.rcode)) & 0xFFF) as u16;
-            message.extended_errors = frame.opaque(message.extended_errors as usize) as u64;
-            if step == Step::Done {
-                return;
-            }
+        while self.step(frame, message) == Step::More {}
+    }
+
+    /// Where it goes on, and where the message ends.
+    #[must_use]
+    #[inline(always)]
+    pub const fn span(&self) -> (usize, usize) {
+        (self.at, self.end)
+    }
+
+    /// Finishes at once if there is no record, or just one: an OPT record without options. Else nothing has changed.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_short<F: Frame>(&mut self, frame: &F, message: &mut Message) -> bool {
+        if self.before != 0 || self.additional > 1 {
+            return false;
         }
-        message.unwalked = true;
+        if self.additional == 0 {
+            return true;
+        }
+        if self.at.wrapping_add(11) > self.end {
+            return false;
+        }
+        let Some([0, 0, 41, _, _, extended, _, _, _, 0, 0]) = frame.read(self.at) else { return false };
+        message.rcode |= u16::from(extended) << 4;
+        true
+    }
+
+    /// The same, and the same findings, of which a verifier knows nothing any more.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it comes back as it went")]
+    pub fn opaque<F: Frame>(&mut self, frame: &F, message: &mut Message) {
+        self.at = frame.opaque_at(self.at);
+        self.before = frame.opaque_u32(self.before);
+        self.additional = frame.opaque_u32(self.additional);
+        self.options = frame.opaque_at(self.options);
+        self.opt_seen = frame.opaque_flag(self.opt_seen);
+        message.unwalked = frame.opaque_flag(message.unwalked);
+        message.rcode = (frame.opaque_u32(u32::from(message.rcode)) & 0xFFF) as u16;
+        message.extended_errors = frame.opaque(message.extended_errors);
     }
 
     /// One label of the owner and, if it was the last, the record's fixed part; `None` if that is not well-formed.

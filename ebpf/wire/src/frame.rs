@@ -5,14 +5,19 @@ pub trait Frame {
     /// The `N` bytes from offset `at`, which is below 2^32, or `None` if the capture does not hold all of them.
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
 
-    /// As many steps as the walk over a response's records may take; what is behind them is not walked.
-    const STEPS: usize = usize::MAX;
-
     /// The same number, of which a verifier knows nothing any more: it need not follow each way to it apart.
     #[must_use]
     #[inline(always)]
-    fn opaque(&self, number: usize) -> usize {
+    fn opaque(&self, number: u64) -> u64 {
         number
+    }
+
+    /// The same, of a place in the frame.
+    #[must_use]
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it comes back as it went")]
+    fn opaque_at(&self, at: usize) -> usize {
+        self.opaque(at as u64) as usize
     }
 
     /// The same, of 32 bits.
@@ -20,14 +25,14 @@ pub trait Frame {
     #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "it comes back as it went")]
     fn opaque_u32(&self, number: u32) -> u32 {
-        self.opaque(number as usize) as u32
+        self.opaque(u64::from(number)) as u32
     }
 
     /// The same, of a flag.
     #[must_use]
     #[inline(always)]
     fn opaque_flag(&self, flag: bool) -> bool {
-        self.opaque(usize::from(flag)) & 1 != 0
+        self.opaque(u64::from(flag)) & 1 != 0
     }
 }
 

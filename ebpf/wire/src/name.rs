@@ -58,13 +58,13 @@ impl Name {
             let length = usize::from(length);
             let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
-                return Ok(Self { at, length: next.wrapping_sub(at), labels: frame.opaque(labels), starts });
+                return Ok(Self { at, length: next.wrapping_sub(at), labels: frame.opaque_at(labels), starts });
             }
             if length > LABEL {
                 return Err(Skip::NamePointer);
             }
             starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = frame.opaque(next);
+            begin = frame.opaque_at(next);
         }
         Err(Skip::NameLength)
     }

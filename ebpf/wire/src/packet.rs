@@ -195,8 +195,8 @@ impl Packet {
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports) -> Result<Self, Skip> {
         let network = match link.network(frame)? {
-            (Family::V4, at) => v4(frame, frame.opaque(at))?,
-            (Family::V6, at) => v6(frame, frame.opaque(at))?,
+            (Family::V4, at) => v4(frame, frame.opaque_at(at))?,
+            (Family::V6, at) => v6(frame, frame.opaque_at(at))?,
         };
         let Network { family, transport, addresses, at, end, fragment } = network;
         // What a whole packet lacks is its own fault; what a fragment lacks is elsewhere.
@@ -234,9 +234,9 @@ impl Packet {
                 (source, destination, payload, end)
             }
         };
-        let length = frame.opaque(end.wrapping_sub(payload));
-        let payload = frame.opaque(payload);
-        let addresses = frame.opaque(addresses);
+        let length = frame.opaque_at(end.wrapping_sub(payload));
+        let payload = frame.opaque_at(payload);
+        let addresses = frame.opaque_at(addresses);
         let fragment = frame.opaque_flag(fragment);
         let family = if frame.opaque_flag(family == Family::V6) { Family::V6 } else { Family::V4 };
         let transport = if frame.opaque_flag(transport == Transport::Tcp) { Transport::Tcp } else { Transport::Udp };
@@ -354,7 +354,7 @@ fn v6<F: Frame>(frame: &F, at: usize) -> Result<Network, Skip> {
                 return Ok(Network { family: Family::V6, transport, addresses, at, end, fragment });
             }
         }
-        at = frame.opaque(at);
+        at = frame.opaque_at(at);
         fragment = frame.opaque_flag(fragment);
         if at > end {
             return Err(if fragment { Skip::Truncated } else { Skip::Malformed });

@@ -3,7 +3,7 @@
 //! There is no reassembly. A TCP segment is read if it begins with a message, as all do but those in the middle of a
 //! long one; what follows the messages at its front is left alone.
 
-use crate::dns::{self, Header, Place};
+use crate::dns::{self, Header, Place, Walk};
 use crate::{Frame, Link, Message, Packet, Ports, Skip, Transport};
 
 /// As many messages as are read from one TCP segment.
@@ -43,9 +43,22 @@ pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each)
 /// The reason why it cannot be counted.
 #[inline(always)]
 pub fn datagram<F: Frame>(frame: &F, packet: &Packet) -> Result<Message, Skip> {
+    let mut message = Message::BLANK;
+    datagram_question(frame, packet, &mut message)?.finish(frame, &mut message);
+    Ok(message)
+}
+
+/// The same up to its records: the walk over them is still to be finished.
+///
+/// # Errors
+/// The reason why it cannot be counted.
+#[inline(always)]
+pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Message) -> Result<Walk, Skip> {
     let end = packet.payload.wrapping_add(packet.length);
     let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
-    dns::message(frame, Place { at: packet.payload, end, past_end })
+    let place = Place { at: packet.payload, end, past_end };
+    let header = Header::read(frame, place)?;
+    dns::question(frame, place, &header, message)
 }
 
 /// Reads the messages of a TCP segment.
@@ -70,6 +83,9 @@ fn segment<F: Frame>(frame: &F, packet: &Packet, ports: Ports, end: usize, each:
 }
 
 /// Reads the message behind the length at `at`, and gives where the next length would be.
+///
+/// # Errors
+/// The reason why it cannot be counted.
 #[inline(always)]
 pub fn prefixed<F: Frame>(
     frame: &F,
@@ -78,13 +94,31 @@ pub fn prefixed<F: Frame>(
     at: usize,
     end: usize,
 ) -> Result<(Message, usize), Skip> {
+    let mut message = Message::BLANK;
+    let (mut walk, next) = prefixed_question(frame, packet, ports, at, end, &mut message)?;
+    walk.finish(frame, &mut message);
+    Ok((message, next))
+}
+
+/// The same up to its records: the walk over them is still to be finished.
+///
+/// # Errors
+/// The reason why it cannot be counted.
+#[inline(always)]
+pub fn prefixed_question<F: Frame>(
+    frame: &F,
+    packet: &Packet,
+    ports: Ports,
+    at: usize,
+    end: usize,
+    message: &mut Message,
+) -> Result<(Walk, usize), Skip> {
     let (place, next) = place(frame, packet, at, end)?;
     let header = Header::read(frame, place)?;
     if !plausible(&header, packet, ports) {
         return Err(Skip::Segment);
     }
-    let mut message = Message::BLANK;
-    let mut walk = match dns::question(frame, place, &header, &mut message) {
+    let walk = match dns::question(frame, place, &header, message) {
         Ok(walk) => walk,
         Err(Skip::Truncated) => return Err(Skip::Truncated),
         Err(_) => return Err(Skip::Segment),
@@ -93,8 +127,7 @@ pub fn prefixed<F: Frame>(
     if !matches!(frame.read(class).ok_or(Skip::Truncated)?, [0, 1 | 3 | 4 | 254 | 255]) {
         return Err(Skip::Segment);
     }
-    walk.finish(frame, &mut message);
-    Ok((message, next))
+    Ok((walk, next))
 }
 
 /// The place of the message behind the length at `at` (RFC 7766 section 8), and where the next length would be.

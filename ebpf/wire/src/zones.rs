@@ -71,7 +71,7 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
     let mut depths = shape.depths;
     for depth in 0..DEPTH + 1 {
         if depths & 1 != 0 {
-            let Some(entry) = entry(name::scatter(hash), shape, buckets) else { break };
+            let entry = entry(name::scatter(hash), shape, buckets);
             if slot_of(entry) != OTHER {
                 slot = slot_of(entry);
             }
@@ -89,24 +89,24 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
     slot
 }
 
-/// The entry of a suffix, without its fingerprint.
+/// The entry of a suffix, without its fingerprint; 0 if there is none.
 #[inline(always)]
-fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Option<u64> {
+fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> u64 {
     let fingerprint = fingerprint(hash);
     for link in 0..CHAIN {
-        let bucket = buckets.bucket(index(hash, link, shape))?;
+        let Some(bucket) = buckets.bucket(index(hash, link, shape)) else { break };
         // Without a branch: which of the eight it is cannot be foreseen. Equal fingerprints leave less than any others.
         let [a, b, c, d, e, f, g, h] = bucket.map(|word| word ^ fingerprint);
         let least = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
         if least & FINGERPRINT == 0 {
-            return Some(least);
+            return least;
         }
         let [.., last] = bucket;
         if *last == 0 {
-            return None;
+            break;
         }
     }
-    None
+    0
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@ use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
 use super::sys;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::{FRAMES, Half, PREFIXES, ROWS, Row, Slot, Totals};
+use layout::{Active, Entry, FRAMES, Half, Keeper, PREFIXES, ROWS, Row, Slot, Totals};
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,9 @@ use wire::{Field, Ports};
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
 const MOST_ROWS: usize = 16_384;
+
+/// How many entries the list of what moved has for each CPU, a power of two.
+const LIST: usize = 16_384;
 
 /// How many entries a half has.
 #[derive(Clone, Copy, Debug)]
@@ -46,12 +49,13 @@ impl Room {
     }
 
     /// The entries of each map.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 4] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 5] {
         [
             ("ZONES", self.buckets),
             ("TOTALS", self.cpus),
             ("SLOTS", self.cpus * self.slots),
             ("EXTENDED", self.cpus * self.rows),
+            ("LIST", self.cpus * LIST),
         ]
         .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
     }
@@ -66,12 +70,13 @@ fn cpus() -> usize {
 #[derive(Debug)]
 pub(super) struct Maps {
     room: Room,
-    active: Mapped<u64>,
+    active: Mapped<Active>,
     halves: Mapped<Half>,
     zones: Mapped<Bucket>,
     totals: Mapped<Totals>,
     slots: Mapped<Slot>,
     rows: Mapped<Row>,
+    list: Mapped<Entry>,
     /// Slots in use in each half.
     used: [usize; 2],
 }
@@ -86,6 +91,7 @@ impl Maps {
             totals: map(loaded, "TOTALS")?,
             slots: map(loaded, "SLOTS")?,
             rows: map(loaded, "EXTENDED")?,
+            list: map(loaded, "LIST")?,
             used: [0; 2],
         })
     }
@@ -107,6 +113,7 @@ impl Maps {
         self.totals.zero(half * cpus, cpus);
         self.slots.zero(half * cpus * slots, cpus * slots);
         self.rows.zero(half * cpus * rows, cpus * rows);
+        self.list.zero(half * cpus * LIST, cpus * LIST);
         for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
             word.store(*value, Ordering::Relaxed);
         }
@@ -135,6 +142,8 @@ impl Maps {
             slots: number(slots),
             row: number(half * cpus * rows),
             rows: number(rows),
+            list: number(half * cpus * LIST),
+            list_mask: number(LIST - 1),
             first_prefix: 1 + zones,
             prefixes,
             shared: u32::from(realtime()),
@@ -149,9 +158,17 @@ impl Maps {
 
     /// Puts the other half in force. What was in force is at rest when this returns.
     pub(super) fn flip(&self) {
+        self.next_epoch();
         let next = 1 - self.active() as u64;
         self.active.words(0, 1)[0].store(next, Ordering::Release);
         mapped::until_all_programs_have_ended();
+    }
+
+    /// Begins a new epoch.
+    fn next_epoch(&self) {
+        let epoch = &self.active.words(0, 1)[1];
+        let next = (epoch.load(Ordering::Relaxed) as u32).wrapping_add(1).max(1);
+        epoch.store(next.into(), Ordering::Relaxed);
     }
 
     fn total(&self, half: usize, index: usize) -> u64 {
@@ -186,6 +203,7 @@ impl Read {
     /// The totals now, as those that moved since the last call.
     pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
         let Room { cpus, slots, rows, .. } = maps.room;
+        maps.next_epoch();
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
         let mut moved = Vec::new();
         let mut look = std::mem::take(&mut self.pending);
@@ -213,7 +231,8 @@ impl Read {
             let mut totals = [0_u64; CODES];
             for cpu in 0..cpus {
                 let shard = self.half * cpus + cpu;
-                let row = maps.slots.words(shard * slots + slot as usize, 1)[FIELDS].load(Ordering::Relaxed) as usize;
+                let keeper = maps.slots.words(shard * slots + slot as usize, 1)[FIELDS].load(Ordering::Relaxed);
+                let row = Keeper::of_word(keeper).row as usize;
                 if (row > 0 || slot == OTHER) && row < rows {
                     add(&mut totals, maps.rows.words(shard * rows + row, 1));
                 }

@@ -1,0 +1,235 @@
+//! From a frame to its counts, by a chain of programs.
+//!
+//! The first reads a datagram up to its records, and counts it at once unless there are records that matter: only
+//! responses that are sent are counted by what is in them. The walk over those is a program of its own, which calls itself
+//! until it is through; so is what goes on with the next messages of a TCP segment. There may be 33 such calls for a frame.
+
+use crate::frame::Direct;
+use crate::hook::Hook;
+use crate::maps::{self, SCRATCH, Shard, Zones};
+use crate::scratch::{self, Response, Scratch, Segment};
+use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
+use wire::dns::{Step, Walk};
+use wire::{Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Ports, Skip, Transport};
+use wire::{count, read, zones};
+
+/// As many bytes more are asked for where a frame is readable in part: the longest question, and a header.
+const MORE: u32 = 512;
+
+/// As many bytes more are asked for on a walk over records.
+const MORE_RECORDS: u32 = 4096;
+
+/// Steps that one program makes in a walk.
+const STEPS: usize = 32;
+
+/// Messages that one program reads of a segment.
+const MESSAGES: usize = 1;
+
+/// Begins a frame.
+#[inline(always)]
+pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
+    let (active, epoch) = maps::active()?;
+    let half = maps::half(active)?;
+    let mut shard = Shard::of(half, epoch)?;
+    let (start, end) = hook.bytes();
+    let frame = Direct::new(start, end, half.key[0]);
+    let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
+        Ok(packet) if packet.transport == Transport::Tcp => {
+            shard.frame();
+            if packet.length == 0 {
+                shard.node(Node::Skipped(Skip::NotDns));
+                return None;
+            }
+            let packet = Packet { transport: Transport::Tcp, ..packet };
+            let scratch = SCRATCH.get_ptr_mut(0)?;
+            // SAFETY: this CPU's own, until the frame is done with.
+            unsafe {
+                (*scratch).half = active;
+                (*scratch).segment = Segment { packet, at: packet.payload, nth: 0 };
+            }
+            next_message(hook, direction, &mut shard);
+            return None;
+        }
+        Ok(packet) => {
+            let packet = Packet { transport: Transport::Udp, ..packet };
+            let mut message = Message::BLANK;
+            match read::datagram_question(&frame, &packet, &mut message) {
+                Ok(walk) => {
+                    shard.frame();
+                    let response = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard)?;
+                    let scratch = SCRATCH.get_ptr_mut(0)?;
+                    // SAFETY: as above.
+                    unsafe {
+                        (*scratch).half = active;
+                        (*scratch).segment.at = 0;
+                    }
+                    walked_elsewhere(hook, scratch, response, &mut shard);
+                    return None;
+                }
+                Err(skip) => skip,
+            }
+        }
+        Err(skip) => skip,
+    };
+    if skip == Skip::Truncated && hook.pull(MORE).is_some() {
+        hook.goes_on(match direction {
+            Direction::Received => RECEIVED,
+            Direction::Sent => SENT,
+        });
+    }
+    shard.frame();
+    shard.node(Node::Skipped(skip));
+    None
+}
+
+/// Goes on with the next messages of a segment.
+#[inline(always)]
+pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own, until the frame is done with.
+    let (active, Segment { packet, mut at, mut nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
+    let half = maps::half(active)?;
+    let (_, epoch) = maps::active()?;
+    let mut shard = Shard::of(half, epoch)?;
+    let (start, end) = hook.bytes();
+    let frame = Direct::new(start, end, half.key[0]);
+    let ports = Ports::from_all(half.ports);
+    let family = if frame.opaque_flag(packet.family == Family::V6) { Family::V6 } else { Family::V4 };
+    let packet = Packet { transport: Transport::Tcp, family, ..packet };
+    let end = packet.payload.wrapping_add(packet.length);
+    for _ in 0..MESSAGES {
+        let mut message = Message::BLANK;
+        let (walk, next) = match read::prefixed_question(&frame, &packet, ports, at, end, &mut message) {
+            Ok(read) => read,
+            Err(skip) => {
+                if skip == Skip::Truncated && hook.pull(MORE).is_some() {
+                    // SAFETY: as above.
+                    unsafe { (*scratch).segment = Segment { packet, at, nth } };
+                    next_message(hook, direction, &mut shard);
+                } else if nth == 0 || skip == Skip::Truncated {
+                    shard.node(Node::Skipped(skip));
+                }
+                return None;
+            }
+        };
+        nth = nth.wrapping_add(1);
+        at = frame.opaque_at(if next < end && nth < read::SEGMENT as u64 { next } else { 0 });
+        if let Some(response) = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard) {
+            // SAFETY: as above.
+            unsafe {
+                (*scratch).segment.at = at;
+                (*scratch).segment.nth = nth;
+            }
+            walked_elsewhere(hook, scratch, response, &mut shard);
+            if at != 0 {
+                shard.node(Node::Skipped(Skip::Truncated));
+            }
+            return None;
+        }
+        if at == 0 {
+            return None;
+        }
+    }
+    // SAFETY: as above.
+    unsafe {
+        (*scratch).segment.at = at;
+        (*scratch).segment.nth = nth;
+    }
+    next_message(hook, direction, &mut shard);
+    None
+}
+
+/// Goes on with the records of a response that is sent.
+#[inline(always)]
+pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: this CPU's own, until the frame is done with.
+    let (active, mut response) = unsafe { ((*scratch).half, (*scratch).response) };
+    let half = maps::half(active)?;
+    let (_, epoch) = maps::active()?;
+    let mut shard = Shard::of(half, epoch)?;
+    let (start, end) = hook.bytes();
+    let frame = Direct::new(start, end, half.key[0]);
+    let mut message = response.message();
+    let mut walk = response.walk;
+    let mut step = Step::More;
+    for _ in 0..STEPS {
+        step = walk.step(&frame, &mut message);
+        walk.opaque(&frame, &mut message);
+        if step == Step::Done {
+            break;
+        }
+    }
+    if step == Step::More {
+        response.note(walk, &message);
+        // SAFETY: as above.
+        unsafe { (*scratch).response = response };
+        hook.goes_on(WALK);
+        message.unwalked = true;
+    } else if message.unwalked && hook.pull(MORE_RECORDS).is_some() {
+        // It may be for want of bytes: these steps are made once more.
+        hook.goes_on(WALK);
+    }
+    response.note(walk, &message);
+    response.count(&mut shard);
+    // SAFETY: as above.
+    if unsafe { (*scratch).segment.at } != 0 {
+        next_message(hook, Direction::Sent, &mut shard);
+    }
+    None
+}
+
+/// Leaves a response to the walk over its records; counts it if there can be none.
+#[inline(always)]
+fn walked_elsewhere(hook: &impl Hook, scratch: *mut Scratch, response: Response, shard: &mut Shard) {
+    // SAFETY: this CPU's own, until the frame is done with.
+    unsafe { (*scratch).response = response };
+    hook.goes_on(WALK);
+    let mut response = response;
+    response.unwalked = true;
+    response.count(shard);
+}
+
+/// Goes on with the next message of a segment.
+#[inline(always)]
+fn next_message(hook: &impl Hook, direction: Direction, shard: &mut Shard) {
+    hook.goes_on(match direction {
+        Direction::Received => RECEIVED_SEGMENT,
+        Direction::Sent => SENT_SEGMENT,
+    });
+    // As many calls as there may be were made.
+    shard.node(Node::Skipped(Skip::Truncated));
+}
+
+/// Counts a message, unless it is one whose records must be read before.
+#[inline(always)]
+fn answer(
+    frame: &Direct,
+    half: &Half,
+    packet: &Packet,
+    message: &mut Message,
+    mut walk: Walk,
+    direction: Direction,
+    shard: &mut Shard,
+) -> Option<Response> {
+    let served = matches!((direction, message.response), (Direction::Received, false) | (Direction::Sent, true));
+    let mut zone = count::OTHER;
+    // A number, not an option: what an option does not hold the verifier takes for never written.
+    let mut prefix = count::OTHER;
+    if served && message.is_query_opcode() {
+        zone = zones::find(frame, &message.qname, &Key(half.key), maps::shape(half), &Zones(half.bucket));
+        if half.prefixes > 0 {
+            let ours = if message.response { packet.source(frame) } else { packet.destination(frame) };
+            if let Some(ours) = ours {
+                prefix = maps::prefix(half, ours);
+            }
+        }
+        zone = frame.opaque_u32(zone);
+        prefix = frame.opaque_u32(prefix);
+        if message.response && !walk.is_short(frame, message) {
+            return Some(Response::new(packet, message, walk, zone, prefix));
+        }
+    }
+    count::count(packet, message, direction, zone, scratch::some(prefix), shard);
+    None
+}
