@@ -125,8 +125,7 @@ impl<'n> Oopsd<'n> {
 
     /// Sends it a signal of the operating system.
     pub fn kill(&self, signal: i32) {
-        // SAFETY: the process was started here and has not been waited for, so that its number is its own.
-        unsafe { libc::kill(libc::pid_t::try_from(self.running.0.id()).expect("a process number"), signal) };
+        self.running.signal(signal);
     }
 
     /// Kills it, as SIGKILL does, and starts it again in the same folder, waiting for nothing.
