@@ -340,9 +340,10 @@ fn text(orders: &Orders<'_>) -> String {
 /// Its standard output and error are files in the folder, and are appended to.
 fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Running> {
     let append = |name| File::options().append(true).create(true).open(folder.join(name));
-    let program = oopsd()?;
-    let mut command = namespace.command(program.to_str().context("UTF-8")?);
-    command.arg("run").args(arguments).envs(variables.iter().copied());
+    // The variables are for oopsd, not for what starts it.
+    let mut command = namespace.command("env");
+    command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+    command.arg(oopsd()?).arg("run").args(arguments);
     command.stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
     Running::start(&mut command)
 }
