@@ -201,6 +201,7 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
         if Instant::now() > deadline {
             bail!("after {limit:?} still not: {what}");
         }
+        // The one sleep of all that waits: what is looked at is other programs', which do not call back.
         thread::sleep(POLL);
     }
 }
