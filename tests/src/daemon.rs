@@ -58,12 +58,14 @@ router = "bird"
 when = "busy"
 policy = "demote"
 ladder = [{ prepend = 3 }]
+hold = "0s"
 [[route]]
 prefix = "2001:db8::/48"
 router = "bird"
 when = "busy"
 policy = "demote"
 ladder = [{ prepend = 1 }]
+hold = "0s"
 "#;
 
 /// How oopsd is to be started.

@@ -336,7 +336,6 @@ fn fragment(prefixes: &[&str]) -> String {
             router: "bird".to_owned(),
             when: "overload".to_owned(),
             policy: engine::Policy::Absorb,
-            max_hold: Duration::from_secs(3600),
         })
         .collect();
     oopsd::router::kernel_table::bird_fragment(&config, &routes)

@@ -11,8 +11,10 @@ use std::collections::VecDeque;
 pub(crate) struct Climb {
     /// The condition it follows, as an index.
     pub(crate) condition: Option<usize>,
-    /// The number of its step, 0 for plain; `None` until the condition says so.
+    /// The number of its step, 0 for plain; `None` until the condition says so, or a router.
     step: Option<usize>,
+    /// The condition is known, and so how the prefix should be announced.
+    known: bool,
     /// For how long it was seen there: time that is blind does not count.
     kept: Duration,
     /// How often the hold was doubled.
@@ -46,6 +48,7 @@ impl Climb {
         Self {
             condition: None,
             step: None,
+            known: false,
             kept: Duration::MAX,
             doubled: 0,
             released: false,
@@ -64,7 +67,7 @@ impl Climb {
             return false;
         }
         self.kept = self.kept.saturating_add(look.elapsed);
-        let fresh = self.step.is_none();
+        let fresh = !core::mem::replace(&mut self.known, true);
         let step = *self.step.get_or_insert(0);
         if fresh {
             look.why.clone_into(&mut self.because);
@@ -88,7 +91,6 @@ impl Climb {
             self.step = step;
             self.kept = Duration::ZERO;
             self.began = Some(at);
-            self.because = String::from("found so");
         }
     }
 
@@ -174,10 +176,10 @@ impl Climb {
 
     pub(crate) fn rung(&self, policy: &Policy) -> Rung {
         let (action, budget_left) = match policy {
-            Policy::Absorb => (self.step.map(|_| Action::Plain), None),
-            Policy::Demote(ladder) => (self.step.map(|step| ladder.action(step)), Some(self.left(ladder))),
+            Policy::Absorb => (Action::Plain, None),
+            Policy::Demote(ladder) => (ladder.action(self.step.unwrap_or(0)), Some(self.left(ladder))),
         };
-        Rung { action, budget_left }
+        Rung { action: self.known.then_some(action), budget_left }
     }
 
     /// How the prefix should be announced, for a router.
@@ -283,8 +285,10 @@ mod tests {
     fn what_was_found_is_released_like_any_other_step() {
         let mut route = Trace::new(ladder(&[1, 3]));
         route.climb.found(&route.policy, Action::Prepend(3), Time(0));
+        route.look(1, Known::Unknown);
+        assert_eq!(route.action(), None);
         route.pass(30 * MINUTE, Known::Cleared);
-        assert_eq!(route.changes, [(10 * MINUTE, 1), (20 * MINUTE, 0)]);
+        assert_eq!(route.changes, [(2, 3), (10 * MINUTE + 1, 1), (20 * MINUTE + 1, 0)]);
     }
 
     #[test]

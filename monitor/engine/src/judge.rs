@@ -262,7 +262,7 @@ impl Engine {
 }
 
 /// Name and kind of the signal that the capture cannot be trusted.
-const BLIND: &str = "blind";
+pub const BLIND: &str = "blind";
 
 /// The node is the first of the watched scopes.
 const NODE_TRACK: usize = 0;

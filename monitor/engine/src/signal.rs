@@ -78,7 +78,7 @@ impl Signal {
 }
 
 /// Name and kind of the signal that a route stays as it is because it was changed as often as it may be.
-const OVER_BUDGET: &str = "over-budget";
+pub const OVER_BUDGET: &str = "over-budget";
 
 /// A scope by name, free of slots, so that a signal outlives the plan that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
