@@ -8,6 +8,7 @@ mod exposition;
 mod flood;
 mod frames;
 mod judging;
+mod ladder;
 mod observing;
 mod refusals;
 mod reload;
