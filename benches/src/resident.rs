@@ -30,6 +30,7 @@ pub(crate) fn measure() -> Outcome<()> {
     );
     match Daemon::start(&million) {
         Ok(daemon) => {
+            // Its first window fills.
             sleep(Duration::from_secs(1));
             let resident = Figure::once(daemon.megabytes("VmRSS")?);
             let most = Figure::once(daemon.megabytes("VmHWM")?);
@@ -42,6 +43,7 @@ pub(crate) fn measure() -> Outcome<()> {
     match Daemon::start(&configuration(folder.path(), 100, 5399)?) {
         Ok(daemon) => {
             let before = daemon.nanoseconds()?;
+            // What is measured is what it costs while nothing happens, for so long.
             sleep(IDLE);
             let share = (daemon.nanoseconds()? - before) / IDLE.as_nanos() as f64;
             table::ours(

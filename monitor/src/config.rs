@@ -9,6 +9,7 @@ mod condition;
 pub mod defaults;
 mod document;
 mod finding;
+mod ladder;
 mod memory;
 mod nearest;
 mod prefixes;

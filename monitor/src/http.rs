@@ -139,6 +139,7 @@ mod tests {
         tokio::spawn(async move {
             loop {
                 board.offer(true, metrics::tests::snapshot);
+                // Its tick.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         })

@@ -107,7 +107,7 @@ impl<K: Serialize, I: Iterator<Item = (K, u64)> + Clone> Serialize for Counts<I>
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use engine::{State, Time};
     use std::time::Duration;
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn a_signal_has_its_keys_in_their_order() {
         assert_eq!(
-            serde_json::to_string(&signal(&overload())).unwrap(),
+            serde_json::to_string(&signal(&overload(1))).unwrap(),
             r#"{"type":"signal","seq":1,"at":"2026-01-01T00:00:03.200Z","condition":"nl-overload","kind":"query-rate","#
                 .to_owned()
                 + r#""state":"met","scope":{"zone":"nl."},"value":120345.0,"threshold":100000.0,"window_seconds":1.0,"arguments":{}}"#
@@ -150,9 +150,10 @@ mod tests {
         assert_eq!(at(Wall(i64::MAX)), "2262-04-11T23:47:16.854Z");
     }
 
-    fn overload() -> Signal {
+    /// A zone over its threshold.
+    pub(crate) fn overload(seq: u64) -> Signal {
         Signal {
-            seq: 1,
+            seq,
             at: Time(0),
             wall: Wall(1_767_225_603_200_000_000),
             condition: "nl-overload".into(),

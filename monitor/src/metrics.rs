@@ -7,7 +7,7 @@ mod text;
 
 use crate::{capture, channel, router};
 use engine::view::{Rates, Standing};
-use engine::{Names, View, Wall};
+use engine::{Names, Rung, View, Wall};
 use std::sync::Arc;
 use wire::count::{FIELDS, NODE};
 
@@ -25,6 +25,8 @@ pub struct Snapshot {
     slots: Vec<Slot>,
     codes: Vec<(u32, u8, u64)>,
     conditions: Vec<(String, Standing)>,
+    /// By route, with its prefix and its router.
+    rungs: Vec<(String, String, Rung)>,
     blind: bool,
     daemon: Daemon,
 }
@@ -74,6 +76,9 @@ impl Snapshot {
             slots,
             codes: view.codes().collect(),
             conditions: plan.conditions.iter().map(|condition| condition.name.clone()).zip(view.standings()).collect(),
+            rungs: (plan.routes.iter().zip(view.rungs()))
+                .map(|(route, rung)| (route.prefix.clone(), route.router.clone(), rung))
+                .collect(),
             blind: view.blind(),
             names,
             daemon,
@@ -147,6 +152,7 @@ pub(crate) mod tests {
             slots: vec![slot(0, 0, Some(0.0)), slot(1, 100, Some(10.5)), slot(2, 200, None), slot(3, 300, Some(3.0))],
             codes: vec![(0, 20, 4), (1, 22, 7), (1, 63, 1), (3, 22, 7)],
             conditions: vec![standing("nl-overload", Some(10.5)), standing("dnssec-trouble", None)],
+            rungs: vec![("192.0.2.0/24".into(), "bird".into(), Rung { action: None, budget_left: Some(3) })],
             blind: false,
             daemon: daemon(),
         }

@@ -1,6 +1,6 @@
 //! The configuration as operators meet it: the example that is shipped, a table of broken files, files made of noise.
 
-use engine::{Action, Condition, Judged, Kind, Policy, Scope, Thresholds};
+use engine::{Action, Condition, Judged, Kind, Ladder, Policy, Scope, Thresholds};
 use oopsd::config::{Config, Errors, Purpose};
 use oopsd::{channel, router};
 use proptest::prelude::*;
@@ -42,7 +42,14 @@ fn the_example_is_read_as_it_is_meant() {
     assert_eq!(plan.conditions[3].kind, Kind::ExtendedError { codes, judged: Judged::Share { at_least: 500 } });
     assert_eq!(plan.conditions[3].scope, Scope::Group(0));
     assert_eq!(plan.routes[0].prefix, "192.0.2.0/24");
-    assert_eq!(plan.routes[0].policy, Policy::Demote(Action::Prepend(1)));
+    let ladder = Ladder {
+        steps: vec![Action::Prepend(1), Action::Prepend(3)],
+        step_every: Duration::from_secs(600),
+        hold: Duration::from_secs(600),
+        max_hold: Duration::from_secs(7200),
+        changes: 4,
+    };
+    assert_eq!(plan.routes[0].policy, Policy::Demote(ladder));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
 
@@ -22,9 +23,10 @@ const SIGNALS: &str = "signals.jsonl";
 /// Where every test's metrics are.
 pub const METRICS: &str = "127.0.0.1:9553";
 
-/// What comes before a test's own configuration: short windows, metrics, a log of signals, and `[capture]`, to which the
-/// test's own may add before it begins another section.
+/// What comes before a test's own configuration: short windows, metrics, and a log of signals.
 const BASE: &str = r#"
+interfaces = ["eth0"]
+prefixes = ["192.0.2.0/24", "2001:db8::/48"]
 [rate]
 tick = "50ms"
 window = "500ms"
@@ -33,69 +35,82 @@ slope-window = "1s"
 [[channel]]
 type = "log"
 file = "signals.jsonl"
-[capture]
-interfaces = ["eth0"]
-prefixes = ["192.0.2.0/24", "2001:db8::/48"]
 "#;
+
+/// A condition that a load of some 2,000 queries a second meets, and its end clears.
+pub const BUSY: &str = r#"
+[[condition]]
+name = "busy"
+kind = "query-rate"
+rising = 500
+keep-for = "100ms"
+"#;
+
+/// A route for each family that [`BUSY`] demotes, in the host's own table.
+pub const ROUTES: &str = r#"
+[[router]]
+name = "bird"
+type = "kernel-table"
+table = 5353
+[[route]]
+prefix = "192.0.2.0/24"
+router = "bird"
+when = "busy"
+policy = "demote"
+ladder = [{ prepend = 3 }]
+hold = "0s"
+[[route]]
+prefix = "2001:db8::/48"
+router = "bird"
+when = "busy"
+policy = "demote"
+ladder = [{ prepend = 1 }]
+hold = "0s"
+"#;
+
+/// How oopsd is to be started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Orders<'o> {
+    /// What the file says behind the common beginning: `eth0`, short windows, metrics, a log channel.
+    pub config: &'o str,
+    /// What `[capture]` says besides.
+    pub capture: &'o str,
+    /// Arguments besides the file.
+    pub arguments: &'o [&'o str],
+    /// Files beside the configuration.
+    pub files: &'o [(&'o str, &'o str)],
+    /// The environment, besides the test's.
+    pub variables: &'o [(&'o str, &'o str)],
+    /// Where its metrics are, if not at [`METRICS`].
+    pub metrics: Option<&'static str>,
+}
 
 /// `oopsd run`, until it is dropped.
 #[derive(Debug)]
-pub struct Oopsd<'n> {
-    namespace: &'n Namespace,
+pub struct Oopsd {
+    namespace: Arc<Namespace>,
     folder: TempDir,
     running: Running,
     metrics: &'static str,
 }
 
-impl<'n> Oopsd<'n> {
-    /// Starts it with `config` behind a common beginning (log channel, metrics, short windows, `eth0`), and waits until it
-    /// is ready.
+impl Oopsd {
+    /// Starts it and waits until it judges.
     ///
     /// # Errors
-    /// With what it wrote to standard error, if it does not become ready.
-    pub fn start(namespace: &'n Namespace, config: &str) -> Result<Self> {
-        Self::start_with(namespace, config, &[], |_| Ok(()))
-    }
-
-    /// As [`Self::start`], but waits only until it judges.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn start_blind(namespace: &'n Namespace, config: &str) -> Result<Self> {
-        let (folder, running) = configured(namespace, config, &[], |_| Ok(()))?;
-        let mut daemon = Self { namespace, folder, running, metrics: METRICS };
-        daemon.answers("/healthz")?;
-        Ok(daemon)
-    }
-
-    /// As [`Self::start`], with more arguments, after `prepare` has put files into its folder.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn start_with(
-        namespace: &'n Namespace,
-        config: &str,
-        arguments: &[&str],
-        prepare: impl FnOnce(&Path) -> Result<()>,
-    ) -> Result<Self> {
-        let (folder, running) = configured(namespace, config, arguments, prepare)?;
-        let mut daemon = Self { namespace, folder, running, metrics: METRICS };
-        daemon.ready()?;
-        Ok(daemon)
-    }
-
-    /// As [`Self::start`], beside another one: its metrics are at this address.
-    ///
-    /// # Errors
-    /// As [`Self::start`].
-    pub fn start_beside(namespace: &'n Namespace, config: &str, metrics: &'static str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
+    /// With what it wrote to standard error, if it does not come to that.
+    pub fn start(namespace: &Arc<Namespace>, orders: &Orders<'_>) -> Result<Self> {
+        let folder = folder()?;
         let file = folder.path().join("oopsd.toml");
-        let base = BASE.replace("[metrics]", &format!("[metrics]\nlisten = \"{metrics}\""));
-        fs::write(&file, format!("{base}{config}"))?;
-        let running = spawn(namespace, folder.path(), &["-c", file.to_str().context("UTF-8")?])?;
-        let mut daemon = Self { namespace, folder, running, metrics };
-        daemon.ready()?;
+        fs::write(&file, text(orders))?;
+        for (name, text) in orders.files {
+            fs::write(folder.path().join(name), text)?;
+        }
+        let arguments = [&["-c", file.to_str().context("UTF-8")?], orders.arguments].concat();
+        let running = spawn(namespace, folder.path(), &arguments, orders.variables)?;
+        let metrics = orders.metrics.unwrap_or(METRICS);
+        let mut daemon = Self { namespace: Arc::clone(namespace), folder, running, metrics };
+        daemon.answers("/healthz")?;
         Ok(daemon)
     }
 
@@ -103,9 +118,10 @@ impl<'n> Oopsd<'n> {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn bare(namespace: &'n Namespace, arguments: &[&str]) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
-        Ok(Self { namespace, running: spawn(namespace, folder.path(), arguments)?, folder, metrics: METRICS })
+    pub fn bare(namespace: &Arc<Namespace>, arguments: &[&str]) -> Result<Self> {
+        let folder = folder()?;
+        let running = spawn(namespace, folder.path(), arguments, &[])?;
+        Ok(Self { namespace: Arc::clone(namespace), folder, running, metrics: METRICS })
     }
 
     /// Waits until it counts and its first window is full.
@@ -131,7 +147,7 @@ impl<'n> Oopsd<'n> {
     /// # Errors
     /// When it cannot be written.
     pub fn configure(&self, config: &str) -> Result<()> {
-        Ok(fs::write(self.path("oopsd.toml"), format!("{BASE}{config}"))?)
+        Ok(fs::write(self.path("oopsd.toml"), text(&Orders { config, ..Orders::default() }))?)
     }
 
     /// A file in its folder.
@@ -142,8 +158,7 @@ impl<'n> Oopsd<'n> {
 
     /// Sends it a signal of the operating system.
     pub fn kill(&self, signal: i32) {
-        // SAFETY: the process was started here and has not been waited for, so that its number is its own.
-        unsafe { libc::kill(libc::pid_t::try_from(self.running.0.id()).expect("a process number"), signal) };
+        self.running.signal(signal);
     }
 
     /// Kills it, as SIGKILL does, and starts it again in the same folder, waiting for nothing.
@@ -153,7 +168,7 @@ impl<'n> Oopsd<'n> {
     pub fn kill_and_start(&mut self) -> Result<()> {
         self.running.kill();
         let file = self.path("oopsd.toml");
-        self.running = spawn(self.namespace, self.folder.path(), &["-c", file.to_str().context("UTF-8")?])?;
+        self.running = spawn(&self.namespace, self.folder.path(), &["-c", file.to_str().context("UTF-8")?], &[])?;
         Ok(())
     }
 
@@ -275,6 +290,39 @@ impl<'n> Oopsd<'n> {
         .with_context(|| self.stderr())
     }
 
+    /// Waits until each of these families of totals sums to `value`.
+    ///
+    /// # Errors
+    /// With the sums, if it does not come to that.
+    pub fn sums(&self, families: &[&str], value: u64) -> Result<()> {
+        let sums = || {
+            let metrics = self.metrics().ok()?;
+            Some(families.iter().map(|family| metrics.sum(family)).collect::<Vec<_>>())
+        };
+        until("all that was sent", SOON, || sums()?.iter().all(|&sum| sum == value).then_some(()))
+            .with_context(|| format!("{families:?} should be {value} and are {:?}; {}", sums(), self.stderr()))
+    }
+
+    /// Waits until what was counted and what the capture lost is `sent`.
+    ///
+    /// # Errors
+    /// With the metrics, if it does not come to that.
+    pub fn comes_to(&self, sent: u64) -> Result<()> {
+        let accounted = || {
+            let metrics = self.metrics().ok()?;
+            Some(metrics.sum("oopsd_queries_total") + metrics.sum("oopsd_capture_dropped_total"))
+        };
+        until("all is counted or said to be lost", SOON, || (accounted()? == sent).then_some(()))
+            .with_context(|| format!("{sent} sent; {}", self.metrics().map(|metrics| metrics.0).unwrap_or_default()))
+    }
+
+    /// The edges of conditions in order, each as `NAME STATE`; not those of blindness.
+    #[must_use]
+    pub fn judged(&self) -> Vec<String> {
+        let edges = self.edges().into_iter().filter(|(condition, _)| condition != "blind");
+        edges.map(|(condition, state)| format!("{condition} {state}")).collect()
+    }
+
     fn get(&self, path: &str) -> Result<(String, String)> {
         let mut stream = self.namespace.inside(|| Ok(TcpStream::connect(self.metrics)?))?;
         stream.set_read_timeout(Some(SOON))?;
@@ -286,28 +334,24 @@ impl<'n> Oopsd<'n> {
     }
 }
 
-/// Starts it with a file of its own in a folder of its own.
-fn configured(
-    namespace: &Namespace,
-    config: &str,
-    arguments: &[&str],
-    prepare: impl FnOnce(&Path) -> Result<()>,
-) -> Result<(TempDir, Running)> {
-    let folder = tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?;
-    let file = folder.path().join("oopsd.toml");
-    fs::write(&file, format!("{BASE}{config}"))?;
-    prepare(folder.path())?;
-    let arguments = [&["-c", file.to_str().context("UTF-8")?], arguments].concat();
-    let running = spawn(namespace, folder.path(), &arguments)?;
-    Ok((folder, running))
+fn folder() -> Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?)
+}
+
+fn text(orders: &Orders<'_>) -> String {
+    let Orders { config, capture, metrics, .. } = orders;
+    let base = BASE.replace("[metrics]", &format!("[metrics]\nlisten = \"{}\"", metrics.unwrap_or(METRICS)));
+    format!("[capture]\n{capture}\n{base}{config}")
 }
 
 /// Its standard output and error are files in the folder, and are appended to.
-fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str]) -> Result<Running> {
+fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Running> {
     let append = |name| File::options().append(true).create(true).open(folder.join(name));
-    let program = oopsd()?;
-    let mut command = namespace.command(program.to_str().context("UTF-8")?);
-    command.arg("run").args(arguments).stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
+    // The variables are for oopsd, not for what starts it.
+    let mut command = namespace.command("env");
+    command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+    command.arg(oopsd()?).arg("run").args(arguments);
+    command.stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
     Running::start(&mut command)
 }
 

@@ -42,15 +42,23 @@ fn is_installed(program: &str) -> bool {
     folders.iter().any(|folder| folder.join(program).is_file())
 }
 
-/// Where the program itself is: beside this test, which does not build it (`cargo xtask test` does, or `cargo build`).
+/// Where oopsd is; see [`program`].
 ///
 /// # Errors
 /// When it is not there.
 pub fn oopsd() -> Result<PathBuf> {
+    program("oopsd")
+}
+
+/// Where a program of this workspace is: beside this test, which does not build it (`cargo xtask test` does, or `cargo build`).
+///
+/// # Errors
+/// When it is not there.
+pub fn program(name: &str) -> Result<PathBuf> {
     let this = std::env::current_exe()?;
-    let program = this.ancestors().nth(2).context("tests are in target/PROFILE/deps")?.join("oopsd");
+    let program = this.ancestors().nth(2).context("tests are in target/PROFILE/deps")?.join(name);
     if !program.is_file() {
-        bail!("{} is not built: cargo build -p oopsd", program.display());
+        bail!("{} is not built: cargo build -p {name}", program.display());
     }
     Ok(program)
 }
@@ -140,6 +148,12 @@ impl Drop for Namespace {
 pub struct Running(pub Child);
 
 impl Running {
+    /// Sends it a signal of the operating system.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: the process was started here and has not been waited for, so that its number is its own.
+        unsafe { libc::kill(libc::pid_t::try_from(self.0.id()).expect("a process number"), signal) };
+    }
+
     /// Starts `command`.
     ///
     /// # Errors
@@ -187,6 +201,7 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
         if Instant::now() > deadline {
             bail!("after {limit:?} still not: {what}");
         }
+        // The one sleep of all that waits: what is looked at is other programs', which do not call back.
         thread::sleep(POLL);
     }
 }

@@ -1,6 +1,7 @@
 //! What the tests that cross a process, a namespace or a kernel stand on.
 
 pub mod daemon;
+pub mod frames;
 pub mod lab;
 pub mod message;
 pub mod receiver;

@@ -8,10 +8,8 @@ use core::time::Duration;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 
 /// How long anything that should happen may take on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
@@ -164,24 +162,17 @@ pub fn ask_in_one_segment(client: &Namespace, server: SocketAddr, messages: &[Ve
         piece.extend(u16::try_from(message.len())?.to_be_bytes());
         piece.extend(message);
     }
-    let namespace = File::open(Path::new("/run/netns").join(client.name()))?;
-    let count = messages.len();
-    // A thread of its own, as it stays in the namespace.
-    let asking = thread::spawn(move || -> Result<()> {
-        // SAFETY: the descriptor is open for the length of the call; setns changes nothing but this thread's network.
-        let entered = unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) };
-        ensure!(entered == 0, "setns: {}", std::io::Error::last_os_error());
+    client.inside(|| {
         let mut stream = TcpStream::connect_timeout(&server, SOON)?;
         stream.set_read_timeout(Some(SOON))?;
         stream.write_all(&piece)?;
-        for _ in 0..count {
+        for _ in messages {
             let mut length = [0; 2];
             stream.read_exact(&mut length)?;
             stream.read_exact(&mut vec![0; usize::from(u16::from_be_bytes(length))])?;
         }
         Ok(())
-    });
-    asking.join().map_err(|_| anyhow::anyhow!("the thread that asks panicked"))?
+    })
 }
 
 /// A capture of everything on an interface, to a file.
@@ -225,15 +216,19 @@ impl Dump {
     ///
     /// # Errors
     /// When they are not in the file after a while, or the capture lost frames.
-    pub fn end(mut self, client: &Namespace, folder: &Path, address: &str, zone: &str) -> Result<PathBuf> {
+    pub fn end(self, client: &Namespace, folder: &Path, address: &str, zone: &str) -> Result<PathBuf> {
         ask(client, folder, address, "-c 1", &[format!("{LAST}.{zone} A")])?;
-        let file = &self.file;
-        let both = || {
-            fs::read(file)
-                .ok()
-                .filter(|bytes| bytes.windows(LAST.len()).filter(|it| *it == LAST.as_bytes()).count() >= 2)
-        };
-        until("the last answer in the file", SOON, both)?;
+        self.closed(2)
+    }
+
+    /// Ends it once it has [`LAST`] so many times.
+    ///
+    /// # Errors
+    /// As [`Dump::end`].
+    pub fn closed(mut self, times: usize) -> Result<PathBuf> {
+        let last = LAST.as_bytes();
+        let has = |bytes: Vec<u8>| bytes.windows(last.len()).filter(|it| *it == last).count() >= times;
+        until("the last message in the file", SOON, || has(fs::read(&self.file).ok()?).then_some(()))?;
         self.program.end(libc::SIGINT)?;
         let said = self.program.said();
         let lossless = said.contains("\n0 packets dropped by kernel") || said.contains("(100.0%)");

@@ -1,10 +1,13 @@
 //! A site of an anycast service: a client's namespace, the host's, and the cable between them, which both call `eth0`.
 
+use crate::daemon::{Oopsd, Orders};
 use crate::lab::{self, Namespace};
+use crate::message::query;
 use crate::traffic::{Load, Server};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
 
 /// The service's addresses.
 pub const SERVICE: [&str; 2] = ["192.0.2.1:53", "[2001:db8::1]:53"];
@@ -17,7 +20,7 @@ const ENDS: [[&str; 3]; 2] =
 #[derive(Debug)]
 pub struct Site {
     /// Where oopsd and the name server run.
-    pub host: Namespace,
+    pub host: Arc<Namespace>,
     /// Where queries come from.
     pub client: Namespace,
 }
@@ -31,11 +34,30 @@ impl Site {
         if !lab::ready(&["ip"]) {
             return Ok(None);
         }
-        let site = Self { host: Namespace::new("daemon-host")?, client: Namespace::new("daemon-client")? };
+        let site = Self { host: Arc::new(Namespace::new("daemon-host")?), client: Namespace::new("daemon-client")? };
         site.host.ip("addr add 192.0.2.1/32 dev lo")?;
         site.host.ip("addr add 2001:db8::1/128 dev lo nodad")?;
         site.cable()?;
         Ok(Some(site))
+    }
+
+    /// Makes it with oopsd on the host, ready, with this configuration; `None` if this cannot be done here.
+    ///
+    /// # Errors
+    /// What `ip` says, or what oopsd wrote to standard error.
+    pub fn watched(config: &str) -> Result<Option<(Self, Oopsd)>> {
+        Self::watched_by(&Orders { config, ..Orders::default() })
+    }
+
+    /// As [`Site::watched`], with oopsd started by `orders`.
+    ///
+    /// # Errors
+    /// As [`Site::watched`].
+    pub fn watched_by(orders: &Orders<'_>) -> Result<Option<(Self, Oopsd)>> {
+        let Some(site) = Self::new()? else { return Ok(None) };
+        let mut oopsd = Oopsd::start(&site.host, orders)?;
+        oopsd.ready()?;
+        Ok(Some((site, oopsd)))
     }
 
     /// Lays the cable; again, after its removal.
@@ -67,6 +89,14 @@ impl Site {
         Ok(Load::start(self.socket(to)?, to, rate, next))
     }
 
+    /// Asks the first of the [`SERVICE`] addresses for www.nl., `rate` times a second.
+    ///
+    /// # Errors
+    /// As [`Site::load`].
+    pub fn queries(&self, rate: u32) -> Result<Load> {
+        self.load(SERVICE[0], rate, || query("www.nl."))
+    }
+
     /// A socket of the client's from which `to` can be reached.
     ///
     /// # Errors
@@ -82,6 +112,16 @@ impl Site {
     /// When the address is taken.
     pub fn server(&self, at: &str, zones: &[&str]) -> Result<Server> {
         Server::start(self.host.inside(|| Ok(UdpSocket::bind(at)?))?, zones)
+    }
+
+    /// Sees that the cable lost nothing.
+    ///
+    /// # Errors
+    /// When it lost something, or what `ip` says.
+    pub fn is_lossless(&self) -> Result<()> {
+        let lost = self.lost()?;
+        ensure!(lost == [0, 0], "the cable lost some: {lost:?}");
+        Ok(())
     }
 
     /// How many frames the cable lost, in both directions: the kernel gave them to nobody.

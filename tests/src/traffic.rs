@@ -1,5 +1,6 @@
 //! Load on a name server at a rate, and a name server that says as little as one can.
 
+use crate::lab::until;
 use crate::message::{query, response};
 use anyhow::{Context, Result};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -39,6 +40,7 @@ impl Load {
         load.thread = Some(thread::spawn(move || {
             let (mut last, mut due) = (Instant::now(), 0.0);
             while !stop.load(Ordering::Relaxed) {
+                // A rate is made of time.
                 thread::sleep(PACE);
                 let now = Instant::now();
                 due += (now - last).min(ARREARS).as_secs_f64() * f64::from(rate.load(Ordering::Relaxed));
@@ -62,6 +64,15 @@ impl Load {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more were sent.
+    ///
+    /// # Errors
+    /// When they are not after a minute.
+    pub fn more(&self, messages: u64) -> Result<()> {
+        let goal = self.sent() + messages;
+        until(&format!("{messages} more sent"), Duration::from_secs(60), || (self.sent() >= goal).then_some(()))
     }
 
     /// Ends it; how many were sent.

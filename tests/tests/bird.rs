@@ -39,12 +39,7 @@ fn the_path_at_the_upstream_is_longer_by_what_is_wanted_and_plain_again() -> Res
 fn stopping_killing_and_starting_change_no_route() -> Result<()> {
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.want(V4, 2)?;
-    oopsd.want(V6, 3)?;
-    lab.reaches(V4, 2)?;
-    lab.reaches(V6, 3)?;
-    let before = lab.sessions()?;
-    let table = lab.table();
+    let (before, table) = lab.announced(&mut oopsd, [2, 3])?;
 
     oopsd.stop()?;
     let mut oopsd = lab.oopsd("wet")?;
@@ -67,12 +62,7 @@ fn stopping_killing_and_starting_change_no_route() -> Result<()> {
 fn a_flushed_table_is_put_back() -> Result<()> {
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("wet")?;
-    for prefix in [V4, V6] {
-        oopsd.want(prefix, 1)?;
-        lab.reaches(prefix, 1)?;
-        oopsd.sees(prefix, 1)?;
-    }
-    let table = lab.table();
+    let (_, table) = lab.announced(&mut oopsd, [1, 1])?;
     lab.host.ip(&format!("route flush table {TABLE}"))?;
     lab.host.ip(&format!("-6 route flush table {TABLE}"))?;
     lab.holds(&table)?;
@@ -147,12 +137,7 @@ fn thirty_changes_in_a_row_end_right() -> Result<()> {
 fn a_reload_keeps_what_was_wanted_and_leaves_a_route_it_no_longer_has() -> Result<()> {
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.want(V4, 1)?;
-    oopsd.want(V6, 2)?;
-    lab.reaches(V4, 1)?;
-    lab.reaches(V6, 2)?;
-    let before = lab.sessions()?;
-    let table = lab.table();
+    let (before, table) = lab.announced(&mut oopsd, [1, 2])?;
     oopsd.say(&format!("replace {V4}"))?;
     ensure!(oopsd.status(V4)?["wanted"] == 1 && oopsd.status(V6).is_err(), "{}", oopsd.status(V4)?);
     oopsd.sees(V4, 1)?;
@@ -260,6 +245,17 @@ impl Lab {
             .with_context(|| format!("it is by {:?}; the table holds {:?}", self.upstream.path(prefix), self.table()))
     }
 
+    /// Wants so many prepends for the two prefixes and waits until it is so; the sessions and the table then.
+    fn announced(&self, oopsd: &mut Oopsd, prepends: [u32; 2]) -> Result<([Session; 2], String)> {
+        let wanted = [V4, V6].into_iter().zip(prepends);
+        wanted.clone().try_for_each(|(prefix, prepends)| oopsd.want(prefix, prepends))?;
+        for (prefix, prepends) in wanted {
+            self.reaches(prefix, prepends)?;
+            oopsd.sees(prefix, prepends)?;
+        }
+        Ok((self.sessions()?, self.table()))
+    }
+
     /// All routes of oopsd's table, as `ip route` prints them.
     fn table(&self) -> String {
         let show = |family| self.host.ip(&format!("{family} route show table {TABLE}"));
@@ -340,7 +336,6 @@ fn fragment(prefixes: &[&str]) -> String {
             router: "bird".to_owned(),
             when: "overload".to_owned(),
             policy: engine::Policy::Absorb,
-            max_hold: Duration::from_secs(3600),
         })
         .collect();
     oopsd::router::kernel_table::bird_fragment(&config, &routes)

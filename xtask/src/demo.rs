@@ -18,6 +18,7 @@ use lab::Lab;
 use std::env;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -30,8 +31,9 @@ pub(crate) fn demo() -> Result<()> {
     setup(&[Purpose::Demo])?;
     println!("demo: building oopsd");
     run(&mut cargo(&["build", "--quiet", "--release", "--locked", "--package", "oopsd"]))?;
+    let oopsd = Path::new("target/release/oopsd");
     if is_root()? {
-        return show();
+        return show(oopsd);
     }
     let xtask = env::current_exe().context("xtask does not know where it is")?;
     if !succeeds(Command::new("sudo").args(["-n", "true"])) {
@@ -40,23 +42,25 @@ pub(crate) fn demo() -> Result<()> {
             xtask.display()
         );
     }
-    run(Command::new("sudo").arg("-n").arg(xtask).arg("show"))
+    // In this one's place, so that Ctrl-C does not give the terminal back before everything is removed.
+    let error = Command::new("sudo").arg("-n").arg(xtask).arg("show").exec();
+    Err(error).context("cannot start sudo")
 }
 
 /// Shows it: the lab, the load, the verdict; and removes the lab.
-pub(crate) fn show() -> Result<()> {
+pub(crate) fn show(oopsd: &Path) -> Result<()> {
     let mut lab = Lab::new()?;
-    let told = tell(&mut lab);
+    let told = tell(&mut lab, oopsd);
     lab.close()?;
     told?;
     println!("\nAll of it happened; nothing is left behind.");
     Ok(())
 }
 
-fn tell(lab: &mut Lab) -> Result<()> {
+fn tell(lab: &mut Lab, oopsd: &Path) -> Result<()> {
     let folder = lab.folder().display().to_string();
-    let oopsd = env::current_dir()?.join("target/release/oopsd").display().to_string();
-    let config = write_files(lab, Path::new(&oopsd))?;
+    let oopsd = oopsd.canonicalize().with_context(|| format!("{} is not built", oopsd.display()))?;
+    let config = write_files(lab, &oopsd)?;
     lab.start("host", "knotd", &format!("knotd -c {folder}/knot.conf"))?;
     lab.start("host", "bird-host", &format!("bird -f -c {folder}/host.bird.conf -s {folder}/host.ctl"))?;
     lab.start(
@@ -81,7 +85,7 @@ fn tell(lab: &mut Lab) -> Result<()> {
     let mut story = Story::new(lab, seen);
     story.until("route at the upstream", Duration::from_secs(20), Story::is_plain)?;
     story.until("webhook receiver", Duration::from_secs(5), Story::can_receive)?;
-    let oopsd = format!("{oopsd} run -c {} --interval 1s --json", config.display());
+    let oopsd = format!("{} run -c {} --interval 1s --json", oopsd.display(), config.display());
     let mut oopsd = story.lab.spawn("host", "oopsd", &oopsd, Stdio::piped())?;
     watch::lines(&mut oopsd, &to, What::Oopsd)?;
     story.lab.keep(oopsd);

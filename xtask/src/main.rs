@@ -15,7 +15,7 @@ mod test;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use setup::Purpose;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Everything a person types.
@@ -38,7 +38,11 @@ enum Task {
     Demo,
     /// The demo without building, as root
     #[command(hide = true)]
-    Show,
+    Show {
+        /// What is shown
+        #[arg(default_value = "target/release/oopsd")]
+        oopsd: PathBuf,
+    },
     /// The demo's receiver of webhooks
     #[command(hide = true)]
     Receive { address: String, secret_file: String },
@@ -93,7 +97,7 @@ fn act(task: Task) -> Result<()> {
     match task {
         Task::Setup { purposes } => setup::setup(&purposes),
         Task::Demo => demo::demo(),
-        Task::Show => demo::show(),
+        Task::Show { oopsd } => demo::show(&oopsd),
         Task::Receive { address, secret_file } => demo::receive(&address, &secret_file),
         Task::Test => test::test(),
         Task::Check { quick } => check::check(quick),

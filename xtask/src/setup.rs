@@ -63,8 +63,8 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         Purpose::Demo => &["bird2", "dnsperf", "iproute2", "knot", "procps"],
         #[rustfmt::skip]
         Purpose::Test => &[
-            "bird2", "dnsperf", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "tcpdump",
-            "tshark", "unbound",
+            "bird2", "dnsperf", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus",
+            "tcpdump", "tshark", "unbound",
         ],
         Purpose::Bench => &["dnstop", "tcpdump", "tshark"],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],

@@ -1,15 +1,15 @@
 //! The engine itself: one sample in, one step out. It only says in which order the parts do their work.
 
 use crate::blind::Blindness;
+use crate::climb::{Climb, Look};
 use crate::clock::{Clock, Passage};
 use crate::errors::{Errors, Occurred};
-use crate::ladder::Climb;
 use crate::machine::{Known, Machine, Rule};
 use crate::measure::{self, Track, Windows, compared};
 use crate::total::Totals;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
-use crate::{Arguments, Condition, Intent, Named, Plan, Sample, Sight, Signal, State, Time, View, Wall};
+use crate::{Action, Arguments, Condition, Intent, Named, Plan, Sample, Sight, Signal, State, Time, View, Wall};
 use core::time::Duration;
 
 /// Judges samples by a plan.
@@ -100,9 +100,21 @@ impl Engine {
         step.signals.extend(self.judge_sight(sample));
         self.judge_conditions(sample, elapsed, &mut step.signals);
         if !self.blindness.is_blind() {
-            self.judge_routes(sample.at, &mut step.intents);
+            let seen = if whole { elapsed } else { Duration::ZERO };
+            self.judge_routes(sample, seen, &mut step);
         }
         step
+    }
+
+    /// Tells how a router announced a prefix before this engine began, so that it goes on from there. It makes no
+    /// difference once the engine itself has wanted anything of the prefix.
+    pub fn found(&mut self, router: &str, prefix: &str, action: Action) {
+        let at = self.last.map_or_else(Time::default, |(at, _)| at);
+        for (route, climb) in self.plan.routes.iter().zip(&mut self.climbs) {
+            if route.router == router && route.prefix == prefix {
+                climb.found(&route.policy, action, at);
+            }
+        }
     }
 
     /// The engine as of its last sample.
@@ -230,20 +242,27 @@ impl Engine {
         }
     }
 
-    fn judge_routes(&mut self, at: Time, intents: &mut Vec<Intent>) {
+    fn judge_routes(&mut self, sample: &Sample, elapsed: Duration, step: &mut Step) {
         let announce = core::mem::take(&mut self.announce);
         for (route, climb) in self.plan.routes.iter().zip(&mut self.climbs) {
             let Some(watched) = climb.condition.and_then(|index| self.watched.get(index)) else { continue };
-            let changed = climb.follow(route, watched.machine.known(), at, &watched.why);
-            if changed || announce {
-                intents.extend(climb.intent(route));
+            let (before, _) = climb.over_budget();
+            let look = Look { known: watched.machine.known(), at: sample.at, elapsed, why: &watched.why };
+            if climb.follow(&route.policy, look) || announce {
+                step.intents.extend(climb.intent(route));
+            }
+            let (over, changes) = climb.over_budget();
+            if over != before {
+                self.seq = self.seq.saturating_add(1);
+                let signal = Signal::over_budget(route, over, changes);
+                step.signals.push(Signal { seq: self.seq, at: sample.at, wall: sample.wall, ..signal });
             }
         }
     }
 }
 
 /// Name and kind of the signal that the capture cannot be trusted.
-const BLIND: &str = "blind";
+pub const BLIND: &str = "blind";
 
 /// The node is the first of the watched scopes.
 const NODE_TRACK: usize = 0;

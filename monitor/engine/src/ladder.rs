@@ -1,7 +1,5 @@
-//! From conditions to how a prefix should be announced now.
+//! What a route is to do while its condition is met: the steps that it may climb, and how slowly. How it climbs is in `climb`.
 
-use crate::Time;
-use crate::machine::Known;
 use core::fmt;
 use core::time::Duration;
 
@@ -16,15 +14,13 @@ pub struct Route {
     pub when: String,
     /// What to do.
     pub policy: Policy,
-    /// A step ends by itself after this long, until the condition has cleared.
-    pub max_hold: Duration,
 }
 
 /// What to do about a met condition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Make the path less attractive.
-    Demote(Action),
+    /// Make the path less attractive, step by step.
+    Demote(Ladder),
     /// Keep the path short and only signal.
     Absorb,
 }
@@ -47,6 +43,35 @@ impl fmt::Display for Action {
     }
 }
 
+/// The steps of a route, and what keeps it from flapping.
+///
+/// Once a path is demoted, the rate says what load is left, not what was offered. So a step is kept for longer than BGP and
+/// resolvers need to settle, then released to see; and if the condition comes back, longer each time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// Ascending, at least one, none of them plain.
+    pub steps: Vec<Action>,
+    /// No step up comes sooner than this after the last change.
+    pub step_every: Duration,
+    /// How long the condition must be cleared and the step kept before one step is released.
+    pub hold: Duration,
+    /// The path is plain again after this long, whatever the rate; `hold` is never doubled beyond it.
+    pub max_hold: Duration,
+    /// As many changes as there may be within [`HOUR`]: at least 2, one of which is kept for the way back.
+    pub changes: usize,
+}
+
+/// The time that a budget of changes is for.
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+impl Ladder {
+    /// What the step with this number says; plain below the first.
+    #[must_use]
+    pub fn action(&self, step: usize) -> Action {
+        step.checked_sub(1).and_then(|index| self.steps.get(index)).copied().unwrap_or(Action::Plain)
+    }
+}
+
 /// How a prefix should be announced now. Level-triggered: only the newest for a prefix matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
@@ -61,98 +86,27 @@ pub struct Intent {
 }
 
 /// Where a route is on its ladder.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Climb {
-    /// The condition it follows, as an index.
-    pub(crate) condition: Option<usize>,
-    began: Option<Time>,
-    action: Option<Action>,
-    because: String,
-}
-
-impl Climb {
-    /// Follows the condition; whether the action changed. `why` says how the condition became what it is.
-    pub(crate) fn follow(&mut self, route: &Route, known: Known, at: Time, why: &str) -> bool {
-        let (action, because) = match (known, route.policy) {
-            // What the router announces is from before this engine, or from before the plan changed: it stays.
-            (Known::Unknown, _) => return false,
-            (Known::Cleared, _) => {
-                self.began = None;
-                (Action::Plain, why.to_owned())
-            }
-            (Known::Met, Policy::Absorb) => (Action::Plain, format!("{why}; absorbed")),
-            (Known::Met, Policy::Demote(step)) => {
-                if at.since(*self.began.get_or_insert(at)) < route.max_hold {
-                    (step, why.to_owned())
-                } else {
-                    (Action::Plain, format!("{why}; held for {:?}, which is the longest", route.max_hold))
-                }
-            }
-        };
-        if self.action == Some(action) {
-            return false;
-        }
-        self.action = Some(action);
-        self.because = because;
-        true
-    }
-
-    /// How the prefix should be announced; `None` until its condition says so.
-    pub(crate) const fn action(&self) -> Option<Action> {
-        self.action
-    }
-
-    /// The same, for a router.
-    pub(crate) fn intent(&self, route: &Route) -> Option<Intent> {
-        let (router, prefix) = (route.router.clone(), route.prefix.clone());
-        self.action.map(|action| Intent { router, prefix, action, because: self.because.clone() })
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// How it should be announced; `None` until its condition is known: until that was met, or was under falling for
+    /// `keep-for`.
+    pub action: Option<Action>,
+    /// Changes that there may still be within the hour; `None` if it absorbs.
+    pub budget_left: Option<usize>,
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod test {
     use super::*;
 
-    #[test]
-    fn a_route_is_left_alone_until_its_condition_is_known() {
-        let mut climb = Climb::default();
-        assert!(!follow(&mut climb, Policy::Demote(Action::Prepend(2)), Known::Unknown, 0));
-        assert_eq!(climb.action(), None);
-        assert!(follow(&mut climb, Policy::Demote(Action::Prepend(2)), Known::Met, 1));
-        assert_eq!(climb.action(), Some(Action::Prepend(2)));
-        assert!(follow(&mut climb, Policy::Demote(Action::Prepend(2)), Known::Cleared, 2));
-        assert_eq!(climb.action(), Some(Action::Plain));
-    }
-
-    #[test]
-    fn a_step_ends_after_max_hold_until_the_condition_has_cleared() {
-        let (mut climb, policy) = (Climb::default(), Policy::Demote(Action::Prepend(1)));
-        follow(&mut climb, policy, Known::Met, 0);
-        assert!(!follow(&mut climb, policy, Known::Met, 9));
-        assert!(follow(&mut climb, policy, Known::Met, 10));
-        assert_eq!(climb.action(), Some(Action::Plain));
-        assert_eq!(climb.because, "c met; held for 10s, which is the longest");
-        assert!(!follow(&mut climb, policy, Known::Met, 11));
-        assert!(!follow(&mut climb, policy, Known::Cleared, 12));
-        assert!(follow(&mut climb, policy, Known::Met, 13));
-        assert_eq!(climb.action(), Some(Action::Prepend(1)));
-    }
-
-    #[test]
-    fn absorbing_keeps_the_path_plain() {
-        let mut climb = Climb::default();
-        follow(&mut climb, Policy::Absorb, Known::Met, 0);
-        assert_eq!(climb.action(), Some(Action::Plain));
-    }
-
-    fn follow(climb: &mut Climb, policy: Policy, known: Known, seconds: u64) -> bool {
-        let route = Route {
-            prefix: "192.0.2.0/24".into(),
-            router: "bird".into(),
-            when: "c".into(),
-            policy,
-            max_hold: Duration::from_secs(10),
-        };
-        climb.follow(&route, known, Time(seconds * 1_000_000_000), "c met")
+    /// Steps of ten minutes, two hours in all, four changes an hour.
+    pub(crate) fn ladder(prepends: &[u8]) -> Ladder {
+        Ladder {
+            steps: prepends.iter().map(|&times| Action::Prepend(times)).collect(),
+            step_every: Duration::from_secs(600),
+            hold: Duration::from_secs(600),
+            max_hold: Duration::from_secs(7200),
+            changes: 4,
+        }
     }
 }

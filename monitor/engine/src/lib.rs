@@ -16,6 +16,7 @@ pub mod time;
 pub mod view;
 
 mod blind;
+mod climb;
 mod clock;
 mod errors;
 mod measure;
@@ -33,7 +34,7 @@ mod watch;
 
 pub use condition::{Condition, Judged, Kind, Thresholds};
 pub use judge::{Engine, Step};
-pub use ladder::{Action, Intent, Policy, Route};
+pub use ladder::{Action, Intent, Ladder, Policy, Route, Rung};
 pub use names::Names;
 pub use plan::{Group, Plan, Scope};
 pub use sample::{Moved, MovedCodes, Sample, Sight};

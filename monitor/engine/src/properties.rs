@@ -187,8 +187,13 @@ fn everything() -> Plan {
         prefix: "192.0.2.0/24".into(),
         router: "bird".into(),
         when: "slow".into(),
-        policy: Policy::Demote(Action::Prepend(1)),
-        max_hold: Duration::from_secs(2),
+        policy: Policy::Demote(Ladder {
+            steps: vec![Action::Prepend(1), Action::Prepend(2)],
+            step_every: Duration::from_secs(1),
+            hold: Duration::from_millis(300),
+            max_hold: Duration::from_secs(3),
+            changes: 6,
+        }),
     });
     plan
 }
@@ -214,7 +219,7 @@ fn look(engine: &Engine) {
     for slot in 0..8 {
         let _ = (view.rates(slot), view.totals(slot));
     }
-    let _ = (view.node_rates(), view.standings(), view.actions(), view.codes().count());
+    let _ = (view.node_rates(), view.standings(), view.rungs(), view.codes().count());
 }
 
 fn moved(slot: u32, queries: u64) -> Moved {

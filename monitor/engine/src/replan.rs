@@ -1,9 +1,9 @@
 //! A new plan under a running engine: what goes on, and what begins anew.
 
 use crate::blind::Blindness;
+use crate::climb::Climb;
 use crate::clock::Clock;
 use crate::judge::{Engine, Watched};
-use crate::ladder::Climb;
 use crate::machine::{Known, Machine};
 use crate::measure::Track;
 use crate::total::Totals;
@@ -39,8 +39,8 @@ impl Engine {
 
     /// Changes the plan. Totals go on by name, the states of conditions that are the same in both go on.
     ///
-    /// A condition is the same if its name, kind, thresholds, holds and, by name, its scope are; a route, if all of it is
-    /// and its condition goes on. A met condition that does not go on is signalled as cleared by the next step, with its
+    /// A condition is the same if its name, kind, thresholds, holds and, by name, its scope are; a route, if its
+    /// prefix, router and condition are and the condition goes on: it stays on its step as far as there is one. A met condition that does not go on is signalled as cleared by the next step, with its
     /// last value; its routes stay as they are until what follows is known. Windows go on unless slots have changed their
     /// meaning: a plan whose names are not the old ones, or those and more, goes with a new generation of samples.
     pub fn replan(&mut self, plan: Plan) {
@@ -137,8 +137,9 @@ impl Engine {
     fn climb(&self, plan: &Plan, route: &Route, kept: &[Option<usize>]) -> Climb {
         let condition = plan.conditions.iter().position(|condition| condition.name == route.when);
         let goes_on = condition.and_then(|index| kept.get(index)).is_some_and(Option::is_some);
-        let old = self.plan.routes.iter().position(|old| old == route).filter(|_| goes_on);
-        let mut climb = old.and_then(|index| self.climbs.get(index)).cloned().unwrap_or_default();
+        let same = |old: &Route| old.prefix == route.prefix && old.router == route.router && old.when == route.when;
+        let old = self.plan.routes.iter().position(same).filter(|_| goes_on).and_then(|index| self.climbs.get(index));
+        let mut climb = old.and_then(|climb| climb.under(&route.policy)).unwrap_or_else(Climb::new);
         climb.condition = condition;
         climb
     }

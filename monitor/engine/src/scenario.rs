@@ -1,5 +1,6 @@
 //! The whole engine under short made-up traffic. Random traffic is in `tests/`.
 
+use crate::ladder::test::ladder;
 use crate::test::{Source, TICK, condition, plan, query_rate};
 use crate::*;
 use core::time::Duration;
@@ -153,7 +154,7 @@ fn blindness_freezes_conditions_and_routes() {
 fn a_route_follows_its_condition() {
     let mut trace = Trace::new(routed(Duration::from_secs(3600)));
     trace.queries(1, 20, 150);
-    assert_eq!(trace.engine.view().actions(), [Some(Action::Prepend(2))]);
+    assert_eq!(trace.actions(), [Some(Action::Prepend(2))]);
     trace.queries(1, 20, 10);
     let intents: Vec<(Action, &str)> =
         trace.intents.iter().map(|intent| (intent.action, intent.because.as_str())).collect();
@@ -169,10 +170,10 @@ fn a_restart_during_an_overload_leaves_the_route_alone_until_the_load_is_gone() 
     plan.conditions[0].hold_falling = Duration::from_secs(2);
     let mut trace = Trace::new(plan);
     trace.queries(1, 50, 80);
-    assert_eq!((trace.engine.view().actions(), trace.intents.len()), (vec![None], 0));
+    assert_eq!((trace.actions(), trace.intents.len()), (vec![None], 0));
     trace.queries(1, 40, 10);
     assert_eq!((trace.edges(), trace.intents.len()), (vec![], 1));
-    assert_eq!(trace.engine.view().actions(), [Some(Action::Plain)]);
+    assert_eq!(trace.actions(), [Some(Action::Plain)]);
 }
 
 #[test]
@@ -210,7 +211,7 @@ fn a_met_condition_that_goes_is_signalled_as_cleared_and_its_route_stays() {
     trace.queries(1, 20, 150);
     assert_eq!(trace.edges(), [(10, "c", State::Met), (20, "c", State::Cleared)]);
     assert_eq!((trace.signals[1].value, trace.signals[1].threshold), (1500.0, 700.0));
-    assert_eq!((trace.engine.view().actions(), trace.intents.len()), (vec![None], 1));
+    assert_eq!((trace.actions(), trace.intents.len()), (vec![None], 1));
 }
 
 #[test]
@@ -255,8 +256,7 @@ fn routed(max_hold: Duration) -> Plan {
         prefix: "192.0.2.0/24".into(),
         router: "bird".into(),
         when: "c".into(),
-        policy: Policy::Demote(Action::Prepend(2)),
-        max_hold,
+        policy: Policy::Demote(Ladder { max_hold, hold: Duration::ZERO, ..ladder(&[2]) }),
     });
     plan
 }
@@ -298,6 +298,10 @@ impl Trace {
         self.signals.extend(step.signals);
         self.intents.extend(step.intents);
         self.ticks += 1;
+    }
+
+    fn actions(&self) -> Vec<Option<Action>> {
+        self.engine.view().rungs().iter().map(|rung| rung.action).collect()
     }
 
     fn edges(&self) -> Vec<(u64, &str, State)> {

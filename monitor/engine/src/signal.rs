@@ -1,6 +1,7 @@
 //! A condition changed state.
 
-use crate::{Condition, Plan, Time, Wall, measure};
+use crate::ladder::HOUR;
+use crate::{Condition, Plan, Policy, Route, Time, Wall, measure};
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -14,9 +15,9 @@ pub struct Signal {
     pub at: Time,
     /// The same, to print.
     pub wall: Wall,
-    /// The condition's name; `blind` for blindness.
+    /// The condition's name; `blind` for blindness, `over-budget` for a route that may not be changed again yet.
     pub condition: String,
-    /// `query-rate`, `query-rate-increase`, `extended-error` or `blind`.
+    /// `query-rate`, `query-rate-increase`, `extended-error`, `blind` or `over-budget`.
     pub kind: &'static str,
     /// What it is now.
     pub state: State,
@@ -52,7 +53,32 @@ impl Signal {
             arguments: Arguments::default(),
         }
     }
+
+    /// That the budget of a route keeps it from a change, or no longer does; yet to be numbered and dated.
+    pub(crate) fn over_budget(route: &Route, over: bool, changes: usize) -> Self {
+        let budget = match &route.policy {
+            Policy::Demote(ladder) => ladder.changes,
+            Policy::Absorb => 0,
+        };
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).into();
+        Self {
+            seq: 0,
+            at: Time::default(),
+            wall: Wall::default(),
+            condition: OVER_BUDGET.to_owned(),
+            kind: OVER_BUDGET,
+            state: if over { State::Met } else { State::Cleared },
+            scope: Named::Prefix(route.prefix.clone()),
+            value: number(changes),
+            threshold: number(budget),
+            window: HOUR,
+            arguments: Arguments::default(),
+        }
+    }
 }
+
+/// Name and kind of the signal that a route stays as it is because it was changed as often as it may be.
+pub const OVER_BUDGET: &str = "over-budget";
 
 /// A scope by name, free of slots, so that a signal outlives the plan that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What people and scrapers look at. Reading it changes nothing.
 
 use crate::measure::{Track, Windows};
-use crate::{Action, Engine, Plan, Scope, Sight, State, Time, Wall};
+use crate::{Engine, Plan, Rung, Scope, Sight, State, Time, Wall};
 use core::time::Duration;
 use wire::count::{FIELDS, NODE};
 
@@ -90,11 +90,11 @@ impl<'a> View<'a> {
         standing.collect()
     }
 
-    /// How each route of the plan should be announced now, in its order; `None` until its condition is known: until it was
-    /// met, or was under falling for `keep-for`.
+    /// Where each route of the plan is on its ladder, in its order.
     #[must_use]
-    pub fn actions(&self) -> Vec<Option<Action>> {
-        self.engine.climbs.iter().map(crate::ladder::Climb::action).collect()
+    pub fn rungs(&self) -> Vec<Rung> {
+        let routes = self.engine.plan.routes.iter().zip(&self.engine.climbs);
+        routes.map(|(route, climb)| climb.rung(&route.policy)).collect()
     }
 
     /// Whether the conditions are frozen because the capture cannot be trusted.

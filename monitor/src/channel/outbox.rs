@@ -181,8 +181,7 @@ impl Outbox {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use engine::signal::Named;
-    use engine::{Arguments, State, Time, Wall};
+    pub(in super::super) use crate::json::tests::overload as signal;
     use std::time::Duration;
 
     #[tokio::test]
@@ -239,21 +238,5 @@ pub(super) mod tests {
 
     pub(in super::super) fn letter(seq: u64) -> Letter {
         Letter { signal: Arc::new(signal(seq)), crossed: tokio::time::Instant::now().into_std() }
-    }
-
-    pub(in super::super) fn signal(seq: u64) -> Signal {
-        Signal {
-            seq,
-            at: Time(0),
-            wall: Wall(1_767_225_603_200_000_000),
-            condition: "nl-overload".into(),
-            kind: "query-rate",
-            state: State::Met,
-            scope: Named::Zone("nl.".into()),
-            value: 120_345.0,
-            threshold: 100_000.0,
-            window: Duration::from_secs(1),
-            arguments: Arguments::default(),
-        }
     }
 }

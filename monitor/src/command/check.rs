@@ -5,7 +5,7 @@ use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::router::Config as Router;
 use crate::router::kernel_table::bird_fragment;
-use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope};
+use engine::{Condition, Judged, Kind, Plan, Policy, Route, Scope};
 use reqwest::Url;
 use std::io::{self, Write};
 use std::path::Path;
@@ -115,17 +115,18 @@ fn print_condition(condition: &Condition, plan: &Plan, out: &mut impl Write) -> 
 }
 
 fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
-    let policy = match route.policy {
-        Policy::Absorb => String::from("absorb: the path stays as it is"),
-        Policy::Demote(Action::Plain) => String::from("demote: the path stays as it is"),
-        Policy::Demote(Action::Prepend(times)) => {
-            format!("demote: the AS path longer by {times}, for {} at most", show_duration(route.max_hold))
-        }
-    };
     writeln!(out, "\nroute {}", route.prefix)?;
     line(out, "when", &format!("{} is met", route.when))?;
     line(out, "router", &route.router)?;
-    line(out, "policy", &policy)
+    let Policy::Demote(ladder) = &route.policy else {
+        return line(out, "policy", "absorb: the path stays as it is");
+    };
+    let steps: Vec<String> = ladder.steps.iter().map(ToString::to_string).collect();
+    let [step_every, hold, max_hold] = [ladder.step_every, ladder.hold, ladder.max_hold].map(show_duration);
+    line(out, "policy", &format!("demote: {}, for {max_hold} at most", steps.join(", then ")))?;
+    line(out, "climbs", &format!("a step every {step_every} while it is met"))?;
+    line(out, "released", &format!("a step after {hold} in which it is not; longer each time it comes back"))?;
+    line(out, "changes", &format!("{} an hour at most", ladder.changes))
 }
 
 fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
@@ -260,7 +261,10 @@ mod tests {
         route 192.0.2.0/24
           when       nl-overload is met
           router     bird
-          policy     demote: the AS path longer by 1, for 2h at most
+          policy     demote: prepend 1, then prepend 3, for 2h at most
+          climbs     a step every 10m while it is met
+          released   a step after 10m in which it is not; longer each time it comes back
+          changes    4 an hour at most
 
         channel log
           writes     JSON lines to standard output

@@ -5,13 +5,12 @@ use super::nearest::listed;
 use super::units::show_number;
 use super::zones::Zones;
 use super::{defaults, prefixes, word};
+use engine::judge::BLIND;
+use engine::signal::OVER_BUDGET;
 use engine::{Condition, Judged, Kind, Scope, Thresholds};
 use ipnet::IpNet;
 use std::time::Duration;
 use wire::count::{CODES, OTHER, OTHER_CODES};
-
-/// The name that blindness signals under.
-pub(super) const BLIND: &str = "blind";
 
 const KINDS: [&str; 3] = ["query-rate", "query-rate-increase", "extended-error"];
 
@@ -48,8 +47,8 @@ impl Draft {
         if let Some(name) = &name {
             word::checked(document, "condition", name);
             word::unique(document, "condition", name, names.iter().map(String::as_str));
-            if name.it == BLIND {
-                document.error(&name.at, "`blind` is what blindness signals under; write another name");
+            if [BLIND, OVER_BUDGET].contains(&name.it.as_str()) {
+                document.error(&name.at, format!("`{}` is the name of a signal of its own; write another", name.it));
             }
             names.push(name.it.clone());
         }

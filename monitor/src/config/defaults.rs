@@ -48,8 +48,18 @@ pub const AT_LEAST_RESPONSES: u64 = 10;
 /// What `for` and `keep-for` may be at most.
 pub const LONGEST_HOLD: Duration = Duration::from_hours(24);
 
-/// How much longer the one step of a ladder makes the AS path.
+/// How much longer a ladder without steps makes the AS path.
 pub const PREPEND: u8 = 1;
+/// Between two steps up. With a half-life of 15 minutes, flap damping (RFC 2439) never suppresses changes so far apart.
+pub const STEP_EVERY: Duration = Duration::from_mins(10);
+/// How long a step is kept: longer than BGP and resolvers take to settle.
+pub const HOLD: Duration = Duration::from_mins(10);
+/// What `step-every` and `hold` may be.
+pub const LADDER_TIMES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
+/// Changes of a route in an hour: the fifth is suppressed where damping is strictest.
+pub const CHANGES: u64 = 4;
+/// What `changes-per-hour` may be: up, and back.
+pub const CHANGES_RANGE: RangeInclusive<u64> = 2..=3600;
 /// After this long a route returns to plain by itself.
 pub const MAX_HOLD: Duration = Duration::from_hours(2);
 /// What `max-hold` may be.

@@ -1,11 +1,11 @@
 //! `[[router]]` and `[[route]]`: who announces which prefix, and what to do while a condition is met.
 
-use super::condition::BLIND;
-use super::document::{At, Document, Table, Value};
+use super::document::{At, Document, Table};
 use super::nearest::listed;
-use super::{defaults, prefixes, word};
+use super::{ladder, prefixes, word};
 use crate::router::{Config, kernel_table};
-use engine::{Action, Policy, Route};
+use engine::judge::BLIND;
+use engine::{Policy, Route};
 use ipnet::IpNet;
 
 const TYPES: [&str; 4] = ["kernel-table", "bird", "exabgp", "gobgp"];
@@ -83,44 +83,15 @@ pub(super) fn read_route<'i>(
     }
     let words = ["demote", "absorb"];
     let policy = table.need(document, "policy", &listed(words)).and_then(|policy| policy.word(document, &words));
-    let ladder = table.take("ladder");
-    let max_hold = table.take("max-hold").and_then(|hold| hold.duration(document, &defaults::MAX_HOLDS));
+    let keys = ladder::Keys::take(&mut table);
     table.close(document);
-    let policy = match (policy?.it, ladder) {
-        ("absorb", Some(ladder)) => {
-            ladder.refuse(document, "a route that absorbs climbs nothing; remove it, or write policy = \"demote\"");
-            return None;
-        }
-        ("absorb", None) => Policy::Absorb,
-        (_, None) => Policy::Demote(Action::Prepend(defaults::PREPEND)),
-        (_, Some(ladder)) => Policy::Demote(step(document, ladder)?),
+    let policy = if policy?.it == "absorb" {
+        keys.refuse(document);
+        Policy::Absorb
+    } else {
+        Policy::Demote(keys.read(document)?)
     };
-    Some(Route {
-        prefix: prefix?.it.to_string(),
-        router: router?.it,
-        when: when?.it,
-        policy,
-        max_hold: max_hold.map_or(defaults::MAX_HOLD, |hold| hold.it),
-    })
-}
-
-/// The one step of a ladder.
-fn step<'i>(document: &mut Document<'i>, ladder: Value<'i>) -> Option<Action> {
-    const RIGHT: &str = "a list with one step, such as [{ prepend = 1 }]";
-    let at = ladder.at.clone();
-    let mut steps = ladder.list(document, RIGHT).into_iter();
-    let Some(step) = steps.next() else {
-        document.error(&at, format!("`ladder` has no step; write {RIGHT}"));
-        return None;
-    };
-    if let Some(second) = steps.next() {
-        second.refuse(document, "a ladder has one step in this version; remove this one and what follows");
-    }
-    let mut step = step.table(document, "a step of `ladder`")?;
-    let prepend = step.need(document, "prepend", "by how many the AS path gets longer, 1 to 3");
-    let prepend = prepend.and_then(|prepend| prepend.whole(document, 1..=3));
-    step.close(document);
-    u8::try_from(prepend?.it).ok().map(Action::Prepend)
+    Some(Route { prefix: prefix?.it.to_string(), router: router?.it, when: when?.it, policy })
 }
 
 fn check_prefix(document: &mut Document<'_>, prefix: &At<IpNet>, known: &Known<'_>, routed: &[IpNet]) {

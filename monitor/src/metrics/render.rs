@@ -175,6 +175,16 @@ fn routes(text: &mut Text, snapshot: &Snapshot) {
             family.put(&[("prefix", &route.prefix), ("router", &route.router)], prepends(action));
         }
     }
+    let mut family = text.family(
+        "oopsd_route_budget_left",
+        Type::Gauge,
+        "How often a route may still be changed within the hour; one change is kept for the way back.",
+    );
+    for (prefix, router, rung) in &snapshot.rungs {
+        if let Some(left) = rung.budget_left {
+            family.put(&[("prefix", prefix), ("router", router)], left);
+        }
+    }
     let mut family = text.family("oopsd_route_changes_total", Type::Counter, "Changes made to a route.");
     for route in routes {
         family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.changes);

@@ -4,7 +4,6 @@
 //! `replace PREFIX...` are not answered; `status` is, with one line of JSON. The end of input stops it.
 
 use anyhow::{Context, Result, bail};
-use core::time::Duration;
 use engine::{Action, Intent, Policy, Route};
 use oopsd::router::{Config, Routers, Status, kernel_table};
 use std::io::{Write, stdin, stdout};
@@ -40,9 +39,8 @@ fn main() -> Result<()> {
 }
 
 fn route(prefix: &str) -> Route {
-    let policy = Policy::Demote(Action::Prepend(1));
-    let max_hold = Duration::from_secs(3600);
-    Route { prefix: prefix.to_owned(), router: "bird".to_owned(), when: "overload".to_owned(), policy, max_hold }
+    let (router, when) = ("bird".to_owned(), "overload".to_owned());
+    Route { prefix: prefix.to_owned(), router, when, policy: Policy::Absorb }
 }
 
 fn intent(prefix: &str, prepends: u8) -> Intent {

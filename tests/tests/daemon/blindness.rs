@@ -3,18 +3,9 @@
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::time::Instant;
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{BUSY, Oopsd, Orders, SOON};
 use tests::lab::until;
-use tests::message::query;
-use tests::site::{SERVICE, Site};
-
-const CONFIG: &str = r#"
-[[condition]]
-name = "busy"
-kind = "query-rate"
-rising = 500
-keep-for = "0s"
-"#;
+use tests::site::Site;
 
 #[test]
 fn an_interface_that_is_deleted_blinds_and_its_successor_is_taken_up() -> Result<()> {
@@ -37,7 +28,7 @@ fn an_interface_that_is_down_blinds_and_is_taken_up_again() -> Result<()> {
 fn an_interface_that_is_down_at_the_start_is_waited_for() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     site.host.ip("link set eth0 down")?;
-    let mut oopsd = Oopsd::start_blind(&site.host, CONFIG)?;
+    let mut oopsd = Oopsd::start(&site.host, &Orders { config: BUSY, ..Orders::default() })?;
     oopsd.shows("oopsd_blind", 1)?;
     ensure!(oopsd.status("/readyz")? == 503 && oopsd.status("/healthz")? == 200);
     site.host.ip("link set eth0 up")?;
@@ -46,9 +37,8 @@ fn an_interface_that_is_down_at_the_start_is_waited_for() -> Result<()> {
 }
 
 fn away_and_back(away: impl Fn(&Site) -> Result<()>, back: impl Fn(&Site) -> Result<()>) -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let mut oopsd = Oopsd::start(&site.host, CONFIG)?;
-    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    let Some((site, mut oopsd)) = Site::watched(BUSY)? else { return Ok(()) };
+    let load = site.queries(2_000)?;
     ensure!(oopsd.signal(1)?["condition"] == "busy");
     away(&site)?;
     let gone = Instant::now();

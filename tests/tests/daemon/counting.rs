@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{Oopsd, Orders, SOON};
 use tests::lab::until;
 use tests::message::query;
 use tests::site::{SERVICE, Site};
@@ -15,9 +15,8 @@ names = ["nl.", "example.org."]
 
 #[test]
 fn totals_are_exactly_what_was_sent_and_answered() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, mut oopsd)) = watched(&["--json"])? else { return Ok(()) };
     let servers = [site.server(SERVICE[0], &["nl."])?, site.server(SERVICE[1], &["nl."])?];
-    let mut oopsd = Oopsd::start_with(&site.host, ZONES, &["--json"], |_| Ok(()))?;
     let mut sent = [[0; 3]; 2];
     {
         let load = |to: &str, name: &'static str| site.load(to, 300, move || query(name));
@@ -37,7 +36,7 @@ fn totals_are_exactly_what_was_sent_and_answered() -> Result<()> {
     for (answered, server) in answered.iter_mut().zip(servers) {
         *answered = server.stop()?;
     }
-    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+    site.is_lossless()?;
 
     let of_name = |name: usize| sent[0][name] + sent[1][name];
     let own = answered[0][0] + answered[1][0];
@@ -83,8 +82,7 @@ fn totals_are_exactly_what_was_sent_and_answered() -> Result<()> {
 
 #[test]
 fn what_the_host_asks_itself_is_apart_from_what_it_is_asked() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start(&site.host, ZONES)?;
+    let Some((site, oopsd)) = Site::watched(ZONES)? else { return Ok(()) };
     let upstream = site.client.inside(|| Ok(std::net::UdpSocket::bind("203.0.113.2:53")?))?;
     upstream.set_read_timeout(Some(SOON))?;
     let own = site.host.inside(|| Ok(std::net::UdpSocket::bind("203.0.113.1:0")?))?;
@@ -109,24 +107,23 @@ fn what_the_host_asks_itself_is_apart_from_what_it_is_asked() -> Result<()> {
 
 #[test]
 fn on_the_loopback_interface_a_message_counts_once() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, oopsd)) = watched(&["-i", "lo", "-i", "eth0"])? else { return Ok(()) };
     let server = site.server(SERVICE[0], &["nl."])?;
-    let oopsd = Oopsd::start_with(&site.host, ZONES, &["-i", "lo", "-i", "eth0"], |_| Ok(()))?;
     let local = site.host.inside(|| Ok(std::net::UdpSocket::bind("0.0.0.0:0")?))?;
     let local = Load::start(local, SERVICE[0].parse()?, 500, || query("www.nl."));
-    let remote = site.load(SERVICE[0], 500, || query("www.nl."))?;
-    until("some of both", SOON, || (local.sent() > 200 && remote.sent() > 200).then_some(()))?;
+    let remote = site.queries(500)?;
+    local.more(200)?;
+    remote.more(200)?;
     let sent = local.stop()? + remote.stop()?;
-    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+    site.is_lossless()?;
     oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent)?;
     oopsd.shows("oopsd_responses_total{zone=\"nl.\",rcode=\"NOERROR\"}", server.stop()?[0])
 }
 
 #[test]
 fn an_interval_is_as_long_as_it_was_asked_for() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let mut oopsd = Oopsd::start_with(&site.host, ZONES, &["--json", "--interval", "100ms"], |_| Ok(()))?;
-    let load = site.load(SERVICE[0], 500, || query("www.nl."))?;
+    let Some((site, mut oopsd)) = watched(&["--json", "--interval", "100ms"])? else { return Ok(()) };
+    let load = site.queries(500)?;
     let rows = until("twenty rows", SOON, || Some(oopsd.rows()).filter(|rows| rows.len() >= 20))?;
     let seconds: Vec<f64> = rows.iter().filter_map(|row| row["seconds"].as_f64()).collect();
     ensure!(seconds.len() == rows.len() && rows.iter().all(|row| row["type"] == "interval"), "{rows:?}");
@@ -144,4 +141,8 @@ fn an_interval_is_as_long_as_it_was_asked_for() -> Result<()> {
     let rows = oopsd.rows();
     ensure!(rows.last().expect("a summary")["zones"]["nl."]["queries"] == sent, "{rows:?}");
     Ok(())
+}
+
+fn watched(arguments: &[&str]) -> Result<Option<(Site, Oopsd)>> {
+    Site::watched_by(&Orders { config: ZONES, arguments, ..Orders::default() })
 }

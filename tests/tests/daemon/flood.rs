@@ -1,29 +1,29 @@
 //! Nothing grows with what an attacker sends: not memory, not series, not lines.
 
 use anyhow::{Context, Result, ensure};
-use core::time::Duration;
 use std::io::Write;
 use std::net::TcpStream;
-use tests::daemon::{METRICS, Oopsd, SOON};
+use tests::daemon::{BUSY, METRICS, SOON};
 use tests::lab::until;
 use tests::message::query;
 use tests::site::{SERVICE, Site};
 
+const ZONES: &str = "[zones]\nnames = [\"nl.\"]\n";
+
 #[test]
 fn random_names_grow_neither_memory_nor_series_nor_lines() -> Result<()> {
     const FLOOD: u64 = 200_000;
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(ZONES)? else { return Ok(()) };
     let _server = site.server(SERVICE[0], &["nl."])?;
-    let oopsd = Oopsd::start(&site.host, "[zones]\nnames = [\"nl.\"]\n")?;
     let mut state = 1_u64;
     let load = site.load(SERVICE[0], 1_000, move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         query(&if state >> 63 == 0 { format!("{state:016x}.nl.") } else { format!("{state:x}.{:04x}.", state >> 48) })
     })?;
-    until("a beginning", SOON, || (load.sent() > 1_000).then_some(()))?;
+    load.more(1_000)?;
     let (memory, series) = (oopsd.resident()?, oopsd.metrics()?.series().len());
     load.set_rate(100_000);
-    until("a flood", Duration::from_secs(60), || (load.sent() > FLOOD).then_some(()))?;
+    load.more(FLOOD)?;
     let sent = load.stop()?;
     let accounted = || {
         let metrics = oopsd.metrics().ok()?;
@@ -44,8 +44,7 @@ fn random_names_grow_neither_memory_nor_series_nor_lines() -> Result<()> {
 
 #[test]
 fn malformed_messages_are_counted_by_reason_and_nothing_else() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start(&site.host, "[zones]\nnames = [\"nl.\"]\n")?;
+    let Some((site, oopsd)) = Site::watched(ZONES)? else { return Ok(()) };
     let lines = oopsd.stderr().lines().count();
     let mut turn = 0;
     let load = site.load(SERVICE[1], 5_000, move || {
@@ -60,13 +59,10 @@ fn malformed_messages_are_counted_by_reason_and_nothing_else() -> Result<()> {
         }
         message
     })?;
-    until("ten thousand", SOON, || (load.sent() > 10_000).then_some(()))?;
+    load.more(10_000)?;
     let sent = load.stop()?;
-    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
-    until("all are skipped", SOON, || (oopsd.metrics().ok()?.sum("oopsd_skipped_total") == sent).then_some(()))
-        .with_context(|| {
-            format!("{sent} sent; {}", oopsd.metrics().map(|it| it.family("oopsd_skipped")).unwrap_or_default())
-        })?;
+    site.is_lossless()?;
+    oopsd.sums(&["oopsd_skipped_total"], sent)?;
     let metrics = oopsd.metrics()?;
     ensure!(metrics.sum("oopsd_queries_total") == 0 && metrics.sum("oopsd_messages_total") == 0, "{}", metrics.0);
     ensure!(oopsd.stderr().lines().count() == lines, "{}", oopsd.stderr());
@@ -74,19 +70,9 @@ fn malformed_messages_are_counted_by_reason_and_nothing_else() -> Result<()> {
     Ok(())
 }
 
-const BUSY: &str = r#"
-[zones]
-names = ["nl."]
-[[condition]]
-name = "busy"
-kind = "query-rate"
-rising = 500
-"#;
-
 #[test]
 fn slow_readers_of_the_metrics_delay_no_signal_and_change_no_count() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start(&site.host, BUSY)?;
+    let Some((site, oopsd)) = Site::watched(&(ZONES.to_owned() + BUSY))? else { return Ok(()) };
     let slow = site.host.inside(|| {
         let connect = |_| -> Result<TcpStream> {
             let mut stream = TcpStream::connect(METRICS)?;
@@ -95,7 +81,7 @@ fn slow_readers_of_the_metrics_delay_no_signal_and_change_no_count() -> Result<(
         };
         (0..150).map(connect).collect::<Result<Vec<_>>>()
     })?;
-    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    let load = site.queries(2_000)?;
     ensure!(oopsd.signal(1)?["state"] == "met");
     let sent = load.stop()?;
     drop(slow);

@@ -2,13 +2,11 @@
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use tests::daemon::Oopsd;
 use tests::message::query;
 use tests::site::{SERVICE, Site};
 
 #[test]
 fn a_query_rate_is_signalled_when_it_crosses_and_when_it_is_over() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
     let config = r#"
         [zones]
         names = ["nl."]
@@ -20,8 +18,8 @@ fn a_query_rate_is_signalled_when_it_crosses_and_when_it_is_over() -> Result<()>
         falling = 700
         keep-for = "200ms"
     "#;
-    let oopsd = Oopsd::start(&site.host, config)?;
-    let load = site.load(SERVICE[0], 300, || query("www.nl."))?;
+    let Some((site, oopsd)) = Site::watched(config)? else { return Ok(()) };
+    let load = site.queries(300)?;
     oopsd.shows("oopsd_condition_met{condition=\"overload\"}", 0)?;
     ensure!(oopsd.signals().is_empty(), "{:?}", oopsd.edges());
     load.set_rate(2_000);
@@ -47,8 +45,6 @@ fn a_query_rate_is_signalled_when_it_crosses_and_when_it_is_over() -> Result<()>
 
 #[test]
 fn extended_errors_are_signalled_with_their_codes() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let _server = site.server(SERVICE[1], &["nl."])?;
     let config = r#"
         [zones]
         names = ["nl."]
@@ -71,7 +67,8 @@ fn extended_errors_are_signalled_with_their_codes() -> Result<()> {
         codes = [9]
         rising = 1
     "#;
-    let oopsd = Oopsd::start(&site.host, config)?;
+    let Some((site, oopsd)) = Site::watched(config)? else { return Ok(()) };
+    let _server = site.server(SERVICE[1], &["nl."])?;
     let fine = site.load(SERVICE[1], 300, || query("www.nl."))?;
     oopsd.shows("oopsd_condition_met{condition=\"share\"}", 0)?;
     let lame = site.load(SERVICE[1], 400, || query("www.not-ours.test."))?;
@@ -79,11 +76,10 @@ fn extended_errors_are_signalled_with_their_codes() -> Result<()> {
     lame.set_rate(0);
     oopsd.signal(4)?;
     drop(fine);
-    let mut edges = oopsd.edges();
+    let mut edges = oopsd.judged();
     edges[..2].sort();
     edges[2..].sort();
-    let edges: Vec<_> = edges.iter().map(|(condition, state)| (condition.as_str(), state.as_str())).collect();
-    ensure!(edges == [("lame", "met"), ("share", "met"), ("lame", "cleared"), ("share", "cleared")], "{edges:?}");
+    ensure!(edges == ["lame met", "share met", "lame cleared", "share cleared"], "{edges:?}");
     for signal in &oopsd.signals()[..2] {
         ensure!(signal["arguments"]["codes"]["20"].as_u64() > Some(0), "{signal}");
         ensure!(signal["arguments"]["zones"]["other"].as_u64() > Some(0), "{signal}");
@@ -94,7 +90,6 @@ fn extended_errors_are_signalled_with_their_codes() -> Result<()> {
 
 #[test]
 fn an_increase_is_signalled_while_it_lasts_and_only_over_its_floor() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
     let config = r#"
         [[condition]]
         name = "surge"
@@ -110,8 +105,8 @@ fn an_increase_is_signalled_while_it_lasts_and_only_over_its_floor() -> Result<(
         at-least = "1M"
         keep-for = "0s"
     "#;
-    let oopsd = Oopsd::start(&site.host, config)?;
-    let load = site.load(SERVICE[0], 100, || query("www.nl."))?;
+    let Some((site, oopsd)) = Site::watched(config)? else { return Ok(()) };
+    let load = site.queries(100)?;
     oopsd.shows("oopsd_condition_met{condition=\"surge\"}", 0)?;
     load.set_rate(3_000);
     let met = oopsd.signal(1)?;

@@ -1,10 +1,14 @@
 //! `oopsd run` as a process between real interfaces, with real traffic. One idea a file.
 
 mod blindness;
+mod clock;
 mod counting;
+mod disk;
 mod exposition;
 mod flood;
+mod frames;
 mod judging;
+mod ladder;
 mod observing;
 mod refusals;
 mod reload;

@@ -18,9 +18,9 @@ fn names_are_learned_by_two_labels_up_to_a_thousand_and_the_totals_are_exact() -
             _ => query(&format!("www.zone{}.test.", number / 4)),
         }
     })?;
-    until("more than a thousand names", SOON, || (load.sent() > 5_000).then_some(()))?;
+    load.more(5_000)?;
     let sent = load.stop()?;
-    ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+    site.is_lossless()?;
     let in_rows = || {
         let product = |row: &serde_json::Value| Some(row["node"]["query_rate"].as_f64()? * row["seconds"].as_f64()?);
         oopsd.rows().iter().filter_map(product).sum::<f64>()
@@ -59,7 +59,7 @@ fn people_get_rows_and_a_table() -> Result<()> {
     Ok(())
 }
 
-fn observing<'s>(site: &'s Site, more: &[&str]) -> Result<Oopsd<'s>> {
+fn observing(site: &Site, more: &[&str]) -> Result<Oopsd> {
     let oopsd = Oopsd::bare(&site.host, &[&["-i", "eth0"], more].concat())?;
     // What came before the first tick is in the summary and in no row.
     until("a row", SOON, || (!oopsd.stdout().is_empty()).then_some(())).with_context(|| oopsd.stderr())?;

@@ -1,37 +1,9 @@
 //! SIGTERM ends it within two seconds, whatever it is doing; routes outlive it.
 
 use anyhow::{Context, Result, ensure};
-use core::time::Duration;
-use std::thread;
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{BUSY, Oopsd, Orders, ROUTES, SOON};
 use tests::lab::{Namespace, until};
-use tests::message::query;
-use tests::site::{SERVICE, Site};
-
-/// Both families, the host's own table, and a condition that holds them.
-const ROUTES: &str = r#"
-[[condition]]
-name = "busy"
-kind = "query-rate"
-rising = 500
-keep-for = "300ms"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
-ladder = [{ prepend = 3 }]
-[[route]]
-prefix = "2001:db8::/48"
-router = "bird"
-when = "busy"
-policy = "demote"
-ladder = [{ prepend = 1 }]
-"#;
+use tests::site::Site;
 
 const WANTED: [&str; 2] = [
     "oopsd_route_wanted{prefix=\"192.0.2.0/24\",router=\"bird\"}",
@@ -40,11 +12,10 @@ const WANTED: [&str; 2] = [
 
 #[test]
 fn it_stops_at_once_while_an_interface_is_idle_and_under_load() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
     for rate in [0, 3_000] {
-        let mut oopsd = Oopsd::start(&site.host, "")?;
-        let load = site.load(SERVICE[0], rate, || query("nl."))?;
-        until("load", SOON, || (load.sent() >= u64::from(rate) / 10).then_some(()))?;
+        let Some((site, mut oopsd)) = Site::watched("")? else { return Ok(()) };
+        let load = site.queries(rate)?;
+        load.more(u64::from(rate) / 10)?;
         let (status, after) = oopsd.stop()?;
         ensure!(status.success() && after.as_secs_f64() < 2.0, "{status} after {after:?}: {}", oopsd.stderr());
     }
@@ -53,12 +24,10 @@ fn it_stops_at_once_while_an_interface_is_idle_and_under_load() -> Result<()> {
 
 #[test]
 fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let mut oopsd = Oopsd::start(&site.host, ROUTES)?;
-    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTES))? else { return Ok(()) };
+    let load = site.queries(2_000)?;
     oopsd.signal(1)?;
-    let demoted = until("both routes", SOON, || Some(table(&site.host)).filter(|table| table.lines().count() == 2))
-        .with_context(|| oopsd.stderr())?;
+    let demoted = holds(&site, &oopsd, 2)?;
     oopsd.shows(WANTED[0], 3)?;
     oopsd.shows(WANTED[1], 1)?;
 
@@ -83,14 +52,13 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
     // At any moment of its start, and of what it does then.
     for moment in 0..10 {
         oopsd.kill_and_start()?;
-        thread::sleep(Duration::from_millis(moment * 60));
+        load.more(moment * 120)?;
     }
     oopsd.restart()?;
     ensure!(!watched().contains("table 5353"), "the routes were touched: {}", watched());
 
     drop(load);
-    until("plain again", SOON, || table(&site.host).is_empty().then_some(()))
-        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))?;
+    holds(&site, &oopsd, 0)?;
     oopsd.shows(WANTED[0], 0)?;
     until("the kernel says so", SOON, || watched().contains("table 5353").then_some(()))?;
     drop(monitor);
@@ -99,30 +67,27 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
 
 #[test]
 fn killed_while_it_changes_routes_it_ends_with_the_right_ones() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let mut oopsd = Oopsd::start(&site.host, ROUTES)?;
-    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTES))? else { return Ok(()) };
+    let load = site.queries(2_000)?;
     for moment in 0..6 {
         // Its window is full and the condition met after some 600 ms.
-        thread::sleep(Duration::from_millis(550 + moment * 40));
+        load.more(1_100 + moment * 80)?;
         oopsd.kill_and_start()?;
         site.host.ip("route flush table 5353").ok();
         site.host.ip("-6 route flush table 5353").ok();
     }
-    until("both routes", SOON, || (table(&site.host).lines().count() == 2).then_some(()))
-        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))?;
+    holds(&site, &oopsd, 2)?;
     oopsd.shows("oopsd_route_seen{prefix=\"192.0.2.0/24\",router=\"bird\"}", 3)?;
     oopsd.shows("oopsd_route_seen{prefix=\"2001:db8::/48\",router=\"bird\"}", 1)?;
     drop(load);
-    until("plain again", SOON, || table(&site.host).is_empty().then_some(()))
-        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))
+    holds(&site, &oopsd, 0).map(|_| ())
 }
 
 #[test]
 fn a_dry_run_says_what_it_would_do_and_does_nothing() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start_with(&site.host, ROUTES, &["--dry-run"], |_| Ok(()))?;
-    let load = site.load(SERVICE[0], 2_000, || query("nl."))?;
+    let orders = Orders { config: &(BUSY.to_owned() + ROUTES), arguments: &["--dry-run"], ..Orders::default() };
+    let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
+    let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     oopsd.shows(WANTED[0], 3)?;
     until("what it would do", SOON, || {
@@ -135,6 +100,12 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() -> Result<()> {
     oopsd.signal(2)?;
     ensure!(table(&site.host).is_empty(), "{}", table(&site.host));
     Ok(())
+}
+
+/// Waits until oopsd has so many routes; which they are.
+fn holds(site: &Site, oopsd: &Oopsd, routes: usize) -> Result<String> {
+    until(&format!("{routes} routes"), SOON, || Some(table(&site.host)).filter(|table| table.lines().count() == routes))
+        .with_context(|| format!("{}\n{}", table(&site.host), oopsd.stderr()))
 }
 
 /// oopsd's routes, of both families, without how long they will last.

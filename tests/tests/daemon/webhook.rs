@@ -2,19 +2,12 @@
 
 use anyhow::{Result, ensure};
 use std::fs;
-use std::path::Path;
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{BUSY, Oopsd, Orders, SOON};
 use tests::lab::until;
-use tests::message::query;
 use tests::receiver::{Answer, Receiver, SECRET};
-use tests::site::{SERVICE, Site};
+use tests::site::Site;
 
-const CONFIG: &str = r#"
-[[condition]]
-name = "busy"
-kind = "query-rate"
-rising = 500
-keep-for = "100ms"
+const CHANNEL: &str = r#"
 [[channel]]
 type = "webhook"
 url = "http://127.0.0.1:8053/signals"
@@ -23,9 +16,8 @@ secret-file = "webhook.secret"
 
 #[test]
 fn both_edges_are_posted_with_a_signature_and_ids_that_differ() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, oopsd)) = watched("", &[])? else { return Ok(()) };
     let receiver = Receiver::start(&site.host, Answer::Status(204))?;
-    let oopsd = Oopsd::start_with(&site.host, CONFIG, &[], secret)?;
     crossed(&site, &oopsd)?;
     oopsd.shows("oopsd_signals_total{channel=\"webhook\",outcome=\"sent\"}", 2)?;
     let received = receiver.received()?;
@@ -39,8 +31,7 @@ fn both_edges_are_posted_with_a_signature_and_ids_that_differ() -> Result<()> {
 
 #[test]
 fn a_signal_waits_for_a_receiver_that_is_down_and_keeps_its_id() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start_with(&site.host, CONFIG, &[], secret)?;
+    let Some((site, oopsd)) = watched("", &[])? else { return Ok(()) };
     crossed(&site, &oopsd)?;
     // Nobody listens at first; then somebody who fails; then one who takes it.
     let receiver = Receiver::start(&site.host, Answer::Status(500))?;
@@ -56,9 +47,8 @@ fn a_signal_waits_for_a_receiver_that_is_down_and_keeps_its_id() -> Result<()> {
 
 #[test]
 fn a_receiver_that_never_answers_delays_neither_the_log_nor_the_end() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, mut oopsd)) = watched("timeout = \"60s\"", &[])? else { return Ok(()) };
     let receiver = Receiver::start(&site.host, Answer::Silence)?;
-    let mut oopsd = Oopsd::start_with(&site.host, &format!("{CONFIG}timeout = \"60s\"\n"), &[], secret)?;
     crossed(&site, &oopsd)?;
     ensure!(receiver.received()?.len() == 1, "the second goes after the first");
     oopsd.shows("oopsd_signals_waiting{channel=\"webhook\"}", 2)?;
@@ -69,11 +59,10 @@ fn a_receiver_that_never_answers_delays_neither_the_log_nor_the_end() -> Result<
 
 #[test]
 fn a_redirect_is_not_followed_and_the_secret_is_said_nowhere() -> Result<()> {
-    let Some(site) = Site::new()? else { return Ok(()) };
+    let Some((site, mut oopsd)) = watched("", &["-vv"])? else { return Ok(()) };
     let receiver = Receiver::start(&site.host, Answer::Status(307))?;
     let elsewhere = site.host.inside(|| Ok(std::net::TcpListener::bind("127.0.0.1:8054")?))?;
     elsewhere.set_nonblocking(true)?;
-    let mut oopsd = Oopsd::start_with(&site.host, CONFIG, &["-vv"], secret)?;
     crossed(&site, &oopsd)?;
     until("two attempts", SOON, || (receiver.received().ok()?.len() >= 2).then_some(()))?;
     ensure!(elsewhere.accept().is_err(), "the redirect was followed");
@@ -86,13 +75,15 @@ fn a_redirect_is_not_followed_and_the_secret_is_said_nowhere() -> Result<()> {
 }
 
 /// The condition is met and cleared again.
-fn crossed(site: &Site, oopsd: &Oopsd<'_>) -> Result<()> {
-    let load = site.load(SERVICE[0], 2_000, || query("www.nl."))?;
+fn crossed(site: &Site, oopsd: &Oopsd) -> Result<()> {
+    let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     drop(load);
     oopsd.signal(2).map(|_| ())
 }
 
-fn secret(folder: &Path) -> Result<()> {
-    Ok(fs::write(folder.join("webhook.secret"), SECRET)?)
+/// With a webhook of which `more` is said.
+fn watched(more: &str, arguments: &[&str]) -> Result<Option<(Site, Oopsd)>> {
+    let config = &format!("{BUSY}{CHANNEL}{more}");
+    Site::watched_by(&Orders { config, arguments, files: &[("webhook.secret", SECRET)], ..Orders::default() })
 }

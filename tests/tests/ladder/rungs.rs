@@ -1,7 +1,7 @@
 //! Each rung counts exactly what was sent and answered, and leaves what others have attached.
 
 use anyhow::{Context, Result, ensure};
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{Oopsd, Orders, SOON};
 use tests::lab::{Namespace, run, until};
 use tests::message::query;
 use tests::site::{SERVICE, Site};
@@ -31,7 +31,7 @@ fn a_packet_socket_counts_exactly() -> Result<()> {
 
 fn counts_exactly(wanted: &str, kind: &str) -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
-    let mut oopsd = Oopsd::start_with(&site.host, ZONES, &["--capture", wanted, "--json"], |_| Ok(()))?;
+    let mut oopsd = start(&site, &["--capture", wanted, "--json"])?;
     stands_on(&oopsd, kind)?;
     exchange(&site, &oopsd)?;
     let (status, _) = oopsd.stop()?;
@@ -40,8 +40,15 @@ fn counts_exactly(wanted: &str, kind: &str) -> Result<()> {
     Ok(())
 }
 
+/// Until it is ready.
+pub(crate) fn start(site: &Site, arguments: &[&str]) -> Result<Oopsd> {
+    let mut oopsd = Oopsd::start(&site.host, &Orders { config: ZONES, arguments, ..Orders::default() })?;
+    oopsd.ready()?;
+    Ok(oopsd)
+}
+
 /// Asks over IPv4 and IPv6 for a configured zone and for another, and sees that all is counted and nothing else.
-pub(crate) fn exchange(site: &Site, oopsd: &Oopsd<'_>) -> Result<()> {
+pub(crate) fn exchange(site: &Site, oopsd: &Oopsd) -> Result<()> {
     let servers = [site.server(SERVICE[0], &["nl."])?, site.server(SERVICE[1], &["nl."])?];
     let loads = SERVICE.map(|to| site.load(to, 1_000, || query("www.eXample.nl.")));
     let others = SERVICE.map(|to| site.load(to, 500, || query("x.test.")));
@@ -75,9 +82,10 @@ pub(crate) fn exchange(site: &Site, oopsd: &Oopsd<'_>) -> Result<()> {
 fn an_occupied_xdp_hook_is_left_alone_and_the_next_rung_is_taken() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     // Any program will do: another oopsd's.
-    let first = Oopsd::start_with(&site.host, ZONES, &["--capture", "xdp"], |_| Ok(()))?;
+    let first = start(&site, &["--capture", "xdp"])?;
     let before = xdp_program(&site.host)?.context("a program")?;
-    let second = Oopsd::start_beside(&site.host, ZONES, "127.0.0.1:9554")?;
+    let second =
+        Oopsd::start(&site.host, &Orders { config: ZONES, metrics: Some("127.0.0.1:9554"), ..Orders::default() })?;
     stands_on(&second, "tcx")?;
     ensure!(xdp_program(&site.host)? == Some(before), "{}", attached(&site.host)?);
     ensure!(second.stderr().contains("not to be had"), "{}", second.stderr());
@@ -99,14 +107,14 @@ fn a_pinned_rung_that_is_not_to_be_had_is_an_error() -> Result<()> {
 #[test]
 fn where_the_kernel_cannot_count_sockets_do_and_it_is_said_why() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
-    let oopsd = Oopsd::start_with(&site.host, ZONES, &["-i", "lo", "-i", "eth0"], |_| Ok(()))?;
+    let oopsd = start(&site, &["-i", "lo", "-i", "eth0"])?;
     stands_on(&oopsd, "socket")?;
     let said = oopsd.stderr();
     ensure!(said.contains("counting by packet sockets") && said.contains("lo is no Ethernet interface"), "{said}");
     Ok(())
 }
 
-pub(crate) fn stands_on(oopsd: &Oopsd<'_>, kind: &str) -> Result<()> {
+pub(crate) fn stands_on(oopsd: &Oopsd, kind: &str) -> Result<()> {
     oopsd.shows(&format!("oopsd_capture_active{{interface=\"eth0\",kind=\"{kind}\"}}"), 1)
 }
 

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,7 +65,7 @@ impl Lab {
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lab = Self { folder, processes: Vec::new(), _lock: lock };
         for line in NETWORK.lines() {
-            output(Command::new("ip").args(line.split_whitespace()))?;
+            output(&mut ip(line))?;
         }
         Ok(lab)
     }
@@ -94,10 +95,11 @@ impl Lab {
     /// Starts a program in the namespace of `host`, for as long as it is held.
     pub(super) fn spawn(&self, host: &str, name: &'static str, command: &str, stdout: Stdio) -> Result<Process> {
         let log = File::create(self.folder.join(format!("{name}.log"))).context("cannot make a log")?;
-        // Should this program be killed, so is what it started.
+        // Should this program be killed, so is what it started. Ctrl-C is for this program alone, which ends the others.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "ip", "netns", "exec", &format!("oopsd-demo-{host}")])
             .args(command.split_whitespace())
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(log)
@@ -141,7 +143,7 @@ impl Lab {
     /// Removes everything and looks whether it is gone.
     pub(super) fn close(self) -> Result<()> {
         drop(self);
-        let left = output(Command::new("ip").args(["netns", "list"]))?;
+        let left = output(&mut ip("netns list"))?;
         if NAMESPACES.iter().any(|name| left.contains(name)) || folder().exists() {
             bail!("something is left of the demo: {left}");
         }
@@ -169,10 +171,10 @@ impl Drop for Process {
 
 /// Removes the namespaces and the folder that there are.
 fn remove() -> Result<()> {
-    let here = output(Command::new("ip").args(["netns", "list"]))?;
+    let here = output(&mut ip("netns list"))?;
     for name in NAMESPACES {
         if here.lines().any(|line| line.split(' ').next() == Some(name)) {
-            run(Command::new("ip").args(["netns", "delete", name]))?;
+            run(&mut ip(&format!("netns delete {name}")))?;
         }
     }
     let folder = folder();
@@ -180,6 +182,13 @@ fn remove() -> Result<()> {
         fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+/// `ip` with these words, in a process group of its own: Ctrl-C does not end it half-way.
+fn ip(words: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(words.split_whitespace()).process_group(0);
+    command
 }
 
 fn folder() -> PathBuf {

@@ -22,24 +22,24 @@ pub(super) struct Story<'l> {
     signals: Vec<Value>,
     /// The condition and state of each webhook that came with the right signature.
     webhooks: Vec<(String, String)>,
-    /// When the load last changed.
-    loaded: SystemTime,
+    /// When the load last changed, once there is one.
+    loaded: Option<SystemTime>,
     paths: Vec<Changed>,
 }
 
-/// A path that came after a signal.
+/// A path that the upstream changed to.
 #[derive(Debug)]
 struct Changed {
     path: String,
+    at: SystemTime,
     since_load: Duration,
-    since_tick: Duration,
 }
 
 impl<'l> Story<'l> {
     pub(super) fn new(lab: &'l mut Lab, seen: Receiver<Seen>) -> Self {
         let (signals, webhooks, paths) = (Vec::new(), Vec::new(), Vec::new());
         let (began, listening, path) = (SystemTime::now(), false, String::new());
-        Self { lab, seen, began, loaded: began, listening, path, signals, webhooks, paths }
+        Self { lab, seen, began, loaded: None, listening, path, signals, webhooks, paths }
     }
 
     /// Raises and lowers the load; each step has to show before the next begins.
@@ -86,8 +86,9 @@ impl<'l> Story<'l> {
         drop(load.replace(next));
         let what =
             if queries == "nl" { "names under nl." } else { "names under example.net., which knotd does not serve" };
-        self.loaded = SystemTime::now();
-        self.say(self.loaded, "", &format!("dnsperf: {rate} q/s, {what}"));
+        let now = SystemTime::now();
+        self.loaded = Some(now);
+        self.say(now, "", &format!("dnsperf: {rate} q/s, {what}"));
         Ok(())
     }
 
@@ -129,7 +130,7 @@ impl<'l> Story<'l> {
                 Some("signal") => self.signal(at, line),
                 _ => {}
             },
-            What::Path(path) => self.path(at, path)?,
+            What::Path(path) => self.path(at, path),
             What::Webhook(line) => self.webhook(at, &line)?,
         }
         Ok(())
@@ -146,19 +147,13 @@ impl<'l> Story<'l> {
         self.signals.push(signal);
     }
 
-    fn path(&mut self, at: SystemTime, path: String) -> Result<()> {
-        self.path = path;
-        let Some(signal) = self.signals.last() else { return Ok(()) };
-        let since_tick = since_tick(at, text(&signal["at"]))?;
-        let since_load = at.duration_since(self.loaded).unwrap_or_default();
-        let path = self.path.clone();
-        self.say(
-            at,
-            "",
-            &format!("path at the upstream: {path}, {} ms after the tick that crossed", since_tick.as_millis()),
-        );
-        self.paths.push(Changed { path, since_load, since_tick });
-        Ok(())
+    /// It may be seen before the signal that it follows from: the two come by different ways.
+    fn path(&mut self, at: SystemTime, path: String) {
+        self.path.clone_from(&path);
+        let Some(loaded) = self.loaded else { return };
+        let since_load = at.duration_since(loaded).unwrap_or_default();
+        self.say(at, "", &format!("path at the upstream: {path}"));
+        self.paths.push(Changed { path, at, since_load });
     }
 
     fn webhook(&mut self, at: SystemTime, line: &Value) -> Result<()> {
@@ -211,8 +206,10 @@ impl<'l> Story<'l> {
         ensure!(longer.path == LONGER && plain.path == PLAIN, "the paths are {:?}", self.paths);
         println!("\n  4 signals, 4 webhooks with the right signature. AS path at the upstream:");
         println!("    before  {PLAIN}");
-        for (when, Changed { path, since_load, since_tick }) in [("during", longer), ("after ", plain)] {
-            let (load, tick) = (since_load.as_secs_f64(), since_tick.as_millis());
+        for (when, changed, signal) in [("during", longer, 0), ("after ", plain, 1)] {
+            let Changed { path, at, since_load } = changed;
+            let tick = since_tick(*at, text(&self.signals[signal]["at"]))?.as_millis();
+            let load = since_load.as_secs_f64();
             println!(
                 "    {when}  {path:<18} {tick} ms after the tick that crossed, {load:.1} s after the load changed"
             );

@@ -54,6 +54,7 @@ pub(super) fn path(socket: PathBuf, prefix: &'static str, to: Sender<Seen>) {
                         return;
                     }
                 }
+                // BIRD tells nobody of a change: it has to be asked, again and again.
                 thread::sleep(Duration::from_millis(2));
             }
         }

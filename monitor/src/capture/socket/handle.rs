@@ -1,6 +1,7 @@
 //! One libpcap handle: one interface, one direction, chosen in the kernel.
 
 use super::filter::filter;
+use super::stop::poll;
 use crate::capture::interface::Interface;
 use crate::capture::link;
 use pcap::{Active, Capture};
@@ -8,7 +9,6 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 use wire::{Direction, Link, Ports};
 
 /// How long the kernel keeps a block of frames that is not full, in milliseconds.
@@ -49,11 +49,10 @@ impl Handle {
         for &known in directions {
             handles.push(Self::open_one(orders, known).map_err(|error| said(&orders.interface, &error))??);
         }
-        // What came in before the filters is in blocks that the kernel gives at the latest now.
-        std::thread::sleep(Duration::from_millis(2 * u64::from(BLOCK_TIMEOUT)));
+        settle();
         for handle in &mut handles {
-            while handle.capture.next_packet().is_ok() {}
-            handle.choose(orders.ports).map_err(|error| said(&orders.interface, &error))?;
+            let chosen = handle.drain().and_then(|()| handle.choose(orders.ports));
+            chosen.map_err(|error| said(&orders.interface, &error))?;
         }
         Ok(handles)
     }
@@ -76,6 +75,23 @@ impl Handle {
             handle.join(if known == Some(Direction::Sent) { sent } else { received })?;
         }
         Ok(Ok(handle))
+    }
+
+    /// Forgets what came in before the filter that passes nothing: reads as much as the kernel says there was, for as long
+    /// as it gives any. (libpcap keeps one of the two copies of what goes over the loopback interface to itself.)
+    fn drain(&mut self) -> Result<(), pcap::Error> {
+        let mut read = 0;
+        loop {
+            while self.capture.next_packet().is_ok() {
+                read += 1;
+            }
+            let stat = self.capture.stats()?;
+            self.totals = [stat.received, stat.dropped];
+            let kept = stat.received.wrapping_sub(stat.dropped);
+            if read >= kept || poll([self.fd()], 2 * i32::from(BLOCK_TIMEOUT)) == [0] {
+                return Ok(());
+            }
+        }
     }
 
     /// Lets the kernel pass on what `filter` matches, in this handle's direction.
@@ -130,6 +146,14 @@ impl Handle {
         // What arrived includes what was lost (packet(7), PACKET_STATISTICS).
         [arrived.saturating_sub(lost), lost].map(u64::from)
     }
+}
+
+/// Returns once every frame that met an older filter has gone its way: the kernel changes a filter without waiting for
+/// those, but waits for all of them here (`synchronize_rcu`). Where it refuses, one may count that came before.
+fn settle() {
+    const MEMBARRIER_CMD_GLOBAL: c_int = 1;
+    // SAFETY: membarrier takes two numbers and no pointers.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0) };
 }
 
 /// A program that passes nothing: `ret #0` (BPF_RET | BPF_K).

@@ -39,6 +39,8 @@ pub(super) struct Daemon {
     intervals: Intervals,
     rows: Option<Printer<Stdout>>,
     first: Wall,
+    /// The ladders know where the routers stood when this run began.
+    found: bool,
 }
 
 impl Daemon {
@@ -79,6 +81,7 @@ impl Daemon {
             intervals: Intervals::new(every),
             rows: rows.then(|| Printer::new(io::stdout(), arguments.json)),
             first: wall(),
+            found: false,
         })
     }
 
@@ -103,6 +106,7 @@ impl Daemon {
         let taken = Instant::now();
         let sample = self.capture.sample(self.time(taken), wall());
         self.learn();
+        self.find();
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
             let view = self.engine.view();
@@ -144,6 +148,20 @@ impl Daemon {
         self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, view))
     }
 
+    /// What a router announced before this run is where a ladder begins.
+    fn find(&mut self) {
+        if self.found {
+            return;
+        }
+        let routes = self.routers.status();
+        for route in &routes {
+            if let Some(seen) = route.seen {
+                self.engine.found(&route.router, &route.prefix, seen);
+            }
+        }
+        self.found = routes.iter().all(|route| route.seen.is_some());
+    }
+
     /// While observing, names come with the packets.
     fn learn(&mut self) {
         if self.attribution.learned_count() >= self.engine.view().plan().names.slots() {
@@ -159,6 +177,7 @@ impl Daemon {
                 self.reloaded = (true, wall());
                 self.take(&last, taken)?;
                 self.engine.replan(self.config.plan.clone());
+                self.found = false;
                 tracing::info!(conditions = self.config.plan.conditions.len(), "configuration reloaded");
             }
             Err(error) => {

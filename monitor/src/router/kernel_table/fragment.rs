@@ -78,7 +78,6 @@ protocol pipe oopsd_act{4} {        # the same with a longer path, while oopsd s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
     use engine::Policy;
 
     #[test]
@@ -120,8 +119,7 @@ mod tests {
             prefix: prefix.to_owned(),
             router: router.to_owned(),
             when: "overload".to_owned(),
-            policy: Policy::Demote(Action::Prepend(1)),
-            max_hold: Duration::from_secs(60),
+            policy: Policy::Absorb,
         }
     }
 }
