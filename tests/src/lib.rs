@@ -2,6 +2,7 @@
 
 pub mod daemon;
 pub mod frames;
+pub mod knot;
 pub mod lab;
 pub mod message;
 pub mod receiver;

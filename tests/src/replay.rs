@@ -63,7 +63,11 @@ impl Replayed {
     }
 }
 
-fn counts(object: &Value) -> Result<Counts> {
+/// What an object of a summary says.
+///
+/// # Errors
+/// When a count is missing.
+pub fn counts(object: &Value) -> Result<Counts> {
     let number = |value: &Value| value.as_u64().with_context(|| format!("not a count in {object}"));
     let ede = object["ede"].as_object().with_context(|| format!("no ede in {object}"))?;
     Ok(Counts {

@@ -6,7 +6,7 @@ use crate::lab::{Namespace, run, until};
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -228,7 +228,7 @@ impl Dump {
     pub fn closed(mut self, times: usize) -> Result<PathBuf> {
         let last = LAST.as_bytes();
         let has = |bytes: Vec<u8>| bytes.windows(last.len()).filter(|it| *it == last).count() >= times;
-        until("the last message in the file", SOON, || has(fs::read(&self.file).ok()?).then_some(()))?;
+        until("the last message in the file", SOON, || has(end_of(&self.file).ok()?).then_some(()))?;
         self.program.end(libc::SIGINT)?;
         let said = self.program.said();
         let lossless = said.contains("\n0 packets dropped by kernel") || said.contains("(100.0%)");
@@ -237,7 +237,16 @@ impl Dump {
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
+/// The last bytes of a file, which may be a large one.
+fn end_of(file: &Path) -> Result<Vec<u8>> {
+    let mut file = File::open(file)?;
+    file.seek(SeekFrom::Start(file.metadata()?.len().saturating_sub(1 << 16)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+pub(crate) fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let file = folder.join(name);
     fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(file)
