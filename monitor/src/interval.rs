@@ -1,6 +1,6 @@
 //! Rates an interval at a time, for people who benchmark name servers: a row for each, and how they were distributed.
 
-use engine::{Time, View, Wall};
+use engine::{Names, Time, View, Wall};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -95,6 +95,26 @@ impl Intervals {
             self.due = after(at, self.every);
         }
         Some(row)
+    }
+
+    /// Goes on under other names: what was begun for a zone goes on for it, whatever its slot is now.
+    pub fn rename(&mut self, old: &Names, new: &Names) {
+        if new.continues(old) {
+            return;
+        }
+        let begun = self.from.as_mut().map(|mark| std::mem::take(&mut mark.zones)).unwrap_or_default();
+        let mut begun: BTreeMap<&str, _> = begun.into_iter().map(|(slot, totals)| (old.get(slot), totals)).collect();
+        let seen = std::mem::take(&mut self.zones);
+        let mut seen: BTreeMap<&str, _> = seen.into_iter().map(|(slot, rates)| (old.get(slot), rates)).collect();
+        for slot in every_slot(new) {
+            let name = new.get(slot);
+            if let (Some(mark), Some(totals)) = (&mut self.from, begun.remove(name)) {
+                mark.zones.push((slot, totals));
+            }
+            if let Some(rates) = seen.remove(name) {
+                self.zones.insert(slot, rates);
+            }
+        }
     }
 
     /// The rest after the last whole interval, if anything is left of it. It is not part of the distribution.
@@ -223,9 +243,13 @@ fn after(time: Time, length: Duration) -> Time {
     Time(time.0.saturating_add(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)))
 }
 
-/// The zones, `other` last.
 fn slots(view: View<'_>) -> impl Iterator<Item = u32> {
-    (1..=view.plan().names.zones()).chain([OTHER])
+    every_slot(&view.plan().names)
+}
+
+/// The zones, `other` last.
+fn every_slot(names: &Names) -> impl Iterator<Item = u32> + use<> {
+    (1..=names.zones()).chain([OTHER])
 }
 
 fn histogram() -> Histogram<u32> {
@@ -295,6 +319,31 @@ mod tests {
         assert!(node.p50.abs_diff(184_000) <= 184 && node.max.abs_diff(4_000_000) <= 4_000, "{node:?}");
     }
 
+    #[test]
+    fn an_interval_goes_on_when_zones_change_places() {
+        let (mut intervals, mut engine) = (Intervals::new(Duration::from_millis(300)), engine());
+        let plan = |zones: &[&str]| Plan { names: Arc::new(Names::new(zones, [""; 0])), ..engine_plan() };
+        let mut rows = Vec::new();
+        for (nth, mut sample) in samples(&[10, 10, 10, 10, 10, 10], 0).enumerate() {
+            if nth == 5 {
+                let new = plan(&["com.", "nl."]);
+                intervals.rename(&engine.view().plan().names, &new.names);
+                engine.replan(new);
+            }
+            if nth >= 5 {
+                sample.generation = 2;
+                sample.moved[0].slot = 2;
+                sample.moved[0].totals[0] -= 40;
+            }
+            engine.step(&sample);
+            rows.extend(intervals.look(engine.view()));
+        }
+        let queries: Vec<Vec<f64>> =
+            rows.iter().map(|row| row.zones.iter().map(|(_, rates)| rates.queries).collect()).collect();
+        assert_eq!(queries, [vec![100.0, 0.0], vec![0.0, 100.0, 0.0]]);
+        assert_eq!(intervals.zones().map(|(slot, rates)| (slot, rates.intervals)).nth(2).map(|it| it.1), Some(2));
+    }
+
     const NONE: Rates = Rates { queries: 0.0, responses: 0.0, extended_errors: 0.0 };
 
     /// Rows of 300 ms over so many queries a tick, each second tick `late` by so many nanoseconds.
@@ -326,7 +375,11 @@ mod tests {
     }
 
     fn engine() -> Engine {
-        Engine::new(Plan {
+        Engine::new(engine_plan())
+    }
+
+    fn engine_plan() -> Plan {
+        Plan {
             names: Arc::new(Names::new(["nl."], [""; 0])),
             groups: vec![],
             tick: Duration::from_nanos(TICK),
@@ -335,6 +388,6 @@ mod tests {
             lost_share: 0.01,
             conditions: vec![],
             routes: vec![],
-        })
+        }
     }
 }

@@ -19,6 +19,11 @@ fn tcx_counts_what_knotd_and_a_packet_socket_count() -> Result<()> {
 }
 
 #[test]
+fn clsact_counts_what_knotd_and_a_packet_socket_count() -> Result<()> {
+    the_same("clsact", "clsact", 1_000_000)
+}
+
+#[test]
 fn a_packet_socket_counts_what_knotd_and_another_one_count() -> Result<()> {
     the_same("socket", "socket", 4_000)
 }

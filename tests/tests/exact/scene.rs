@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::Command;
-use tests::daemon::Oopsd;
+use tests::daemon::{Oopsd, Orders};
 use tests::knot::{Knot, Statistics};
 use tests::lab::{ready, run};
 use tests::replay::counts;
@@ -79,7 +79,7 @@ impl Scene {
 
     /// Fails unless oopsd has counted exactly what was sent and what knotd counted since `before`; ends it, and gives its
     /// summary. `sent` is by way, as [`Self::load`] gives it.
-    pub(crate) fn agree(&self, oopsd: &mut Oopsd<'_>, sent: [u64; 4], before: &Before) -> Result<Value> {
+    pub(crate) fn agree(&self, oopsd: &mut Oopsd, sent: [u64; 4], before: &Before) -> Result<Value> {
         let all = self.knot.statistics()?.since(&before.all);
         for ((_, _, _, protocol, [transport, family]), sent) in LOADS.into_iter().zip(sent) {
             let counted = all.get("request-protocol", protocol);
@@ -142,10 +142,11 @@ pub(crate) struct Before {
     zones: [Statistics; 2],
 }
 
-/// Starts oopsd on a rung, and makes sure that it stands there.
-pub(crate) fn start<'n>(scene: &'n Scene, capture: &str, rung: &str) -> Result<Option<Oopsd<'n>>> {
-    let started = Oopsd::start_with(&scene.site.host, CONFIG, &["--json", "--capture", capture], |_| Ok(()));
-    let oopsd = match started {
+/// Starts oopsd on a rung, and makes sure that it stands there; `None` if it was built without.
+pub(crate) fn start(scene: &Scene, capture: &str, rung: &str) -> Result<Option<Oopsd>> {
+    let arguments = ["--json", "--capture", capture];
+    let orders = Orders { config: CONFIG, arguments: &arguments, ..Orders::default() };
+    let mut oopsd = match Oopsd::start(&scene.site.host, &orders) {
         Err(error) if format!("{error:#}").contains("has no kernel capture") => {
             ensure!(std::env::var("CI").as_deref() != Ok("true"), "{error:#}");
             skipped();
@@ -153,6 +154,7 @@ pub(crate) fn start<'n>(scene: &'n Scene, capture: &str, rung: &str) -> Result<O
         }
         started => started?,
     };
+    oopsd.ready()?;
     oopsd.shows(&format!("oopsd_capture_active{{interface=\"eth0\",kind=\"{rung}\"}}"), 1)?;
     Ok(Some(oopsd))
 }

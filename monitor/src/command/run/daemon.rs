@@ -176,6 +176,7 @@ impl Daemon {
             Ok((last, taken)) => {
                 self.reloaded = (true, wall());
                 self.take(&last, taken)?;
+                self.intervals.rename(&self.engine.view().plan().names, &self.config.plan.names);
                 self.engine.replan(self.config.plan.clone());
                 self.found = false;
                 tracing::info!(conditions = self.config.plan.conditions.len(), "configuration reloaded");
