@@ -11,6 +11,7 @@ mod loaded;
 mod mapped;
 mod port;
 mod sys;
+pub mod trial;
 
 pub use error::Error;
 

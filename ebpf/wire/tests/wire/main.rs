@@ -7,4 +7,5 @@ mod frames;
 mod messages;
 mod properties;
 mod segments;
+mod shapes;
 mod zones;

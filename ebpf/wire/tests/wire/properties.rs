@@ -94,3 +94,12 @@ fn longest(names: &[String], query: &str) -> u32 {
         }
     }
 }
+
+#[test]
+fn frames_of_every_shape_are_read() {
+    for (_, frame) in crate::shapes::frames() {
+        for length in 0..=frame.len() {
+            corpus::frame::check(&[&[0], &frame[..length]].concat());
+        }
+    }
+}

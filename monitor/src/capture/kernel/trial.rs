@@ -1,0 +1,101 @@
+//! The programs run on frames that are given to them, attached nowhere: for tests and benches.
+
+use super::half::{Maps, Read, Room};
+use super::loaded::{Entry, Loaded};
+use super::{Error, OBJECT};
+use crate::capture::attribution::Attribution;
+use engine::{Sample, Time, Wall};
+use std::io;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::time::Duration;
+use wire::Ports;
+
+/// The kernel programs as they were compiled; `None` without the toolchain for BPF.
+#[must_use]
+pub fn object() -> Option<&'static [u8]> {
+    OBJECT
+}
+
+/// A program that the kernel calls for a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// What comes in, at XDP.
+    IngressXdp,
+    /// What comes in, at TC.
+    IngressTc,
+    /// What goes out, at TC.
+    EgressTc,
+}
+
+/// The programs in the kernel, with counters of their own.
+#[derive(Debug)]
+pub struct Trial {
+    maps: Maps,
+    read: Read,
+    loaded: Loaded,
+}
+
+impl Trial {
+    /// Loads the programs.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn new(attribution: &Attribution, ports: Ports) -> Result<Self, Error> {
+        let (_, buckets) = attribution.table().ok_or(Error::Learning)?;
+        let room = Room::of(attribution.slots(), buckets.len());
+        let loaded = Loaded::new(OBJECT.ok_or(Error::NoObject)?, &room.entries())?;
+        let mut maps = Maps::new(&loaded)?;
+        maps.fill(attribution, ports)?;
+        maps.flip();
+        Ok(Self { read: Read::new(&maps), maps, loaded })
+    }
+
+    /// The totals now, as those that moved since the last call.
+    pub fn sample(&mut self, at: Time, wall: Wall) -> Sample {
+        self.read.sample(&self.maps, 1, at, wall)
+    }
+
+    /// Runs a program on a frame so many times: what it returned, and how long it took on average.
+    ///
+    /// # Errors
+    /// The kernel's: it takes no frames of less than 14 bytes, and none over a page at TC.
+    pub fn run(&self, hook: Hook, frame: &[u8], times: u32) -> io::Result<(u32, Duration)> {
+        let entry = match hook {
+            Hook::IngressXdp => Entry::IngressXdp,
+            Hook::IngressTc => Entry::IngressTc,
+            Hook::EgressTc => Entry::EgressTc,
+        };
+        test_run(self.loaded.program(entry), frame, times)
+    }
+}
+
+/// `bpf(BPF_PROG_TEST_RUN)`.
+fn test_run(program: BorrowedFd<'_>, frame: &[u8], times: u32) -> io::Result<(u32, Duration)> {
+    const PROG_TEST_RUN: libc::c_long = 10;
+    #[repr(C)]
+    #[derive(Default)]
+    struct Run {
+        program: i32,
+        returned: u32,
+        length: u32,
+        room: u32,
+        frame: u64,
+        out: u64,
+        repeat: u32,
+        nanoseconds: u32,
+        context: [u64; 3],
+        flags: [u32; 4],
+    }
+    let mut run = Run {
+        program: program.as_raw_fd(),
+        length: u32::try_from(frame.len()).map_err(io::Error::other)?,
+        frame: frame.as_ptr() as u64,
+        repeat: times,
+        ..Run::default()
+    };
+    // SAFETY: the kernel reads the frame, which is as long as said, and writes its answer into `run`.
+    match unsafe { libc::syscall(libc::SYS_bpf, PROG_TEST_RUN, &raw mut run, size_of::<Run>()) } {
+        0 => Ok((run.returned, Duration::from_nanos(run.nanoseconds.into()))),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
