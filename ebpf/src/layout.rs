@@ -7,6 +7,9 @@
 
 use wire::count::{CODES, FIELDS, NODE};
 
+/// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
+pub const VERSION: u32 = 1;
+
 /// What the daemon changes while the programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]

@@ -80,6 +80,15 @@ impl Site {
         Ok(())
     }
 
+    /// Lays another cable in place of this one, which has lost nothing yet.
+    ///
+    /// # Errors
+    /// What `ip` says.
+    pub fn cable_anew(&self) -> Result<()> {
+        self.host.ip("link del eth0")?;
+        self.cable()
+    }
+
     /// Sends what `next` gives to one of the [`SERVICE`] addresses, `rate` a second.
     ///
     /// # Errors

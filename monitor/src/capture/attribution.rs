@@ -51,7 +51,12 @@ impl Attribution {
     /// The table for `names` and `prefixes`, which are in the order of their slots (longest prefix first), keyed anew.
     #[must_use]
     pub fn new(names: &Names, prefixes: &[IpNet]) -> Self {
-        let key = fresh_key();
+        Self::keyed(fresh_key(), names, prefixes)
+    }
+
+    /// As [`Attribution::new`], keyed as before: of the same names the same table comes out.
+    #[must_use]
+    pub fn keyed(key: Key, names: &Names, prefixes: &[IpNet]) -> Self {
         let mut texts = Vec::new();
         for slot in 1..=names.zones() {
             name::append_wire(names.get(slot), &mut texts);

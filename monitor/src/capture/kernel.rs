@@ -9,6 +9,7 @@ mod half;
 mod hooks;
 mod loaded;
 mod mapped;
+mod pins;
 mod port;
 mod sys;
 pub mod trial;
@@ -24,6 +25,7 @@ use engine::{Sample, Sight, Time, Wall};
 use half::{Maps, Read};
 use hooks::Rung;
 use loaded::Loaded;
+use pins::Pins;
 use port::Port;
 use std::time::{Duration, Instant};
 
@@ -44,6 +46,7 @@ pub struct Kernel {
     prepared: Vec<Port>,
     maps: Maps,
     loaded: Loaded,
+    pins: Option<Pins>,
     read: Read,
     generation: u64,
     /// Frames of the halves before this one.
@@ -52,7 +55,8 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs and attaches them to the interfaces, on the rung that is asked for or the best that is free.
+    /// Loads the programs and attaches them to the interfaces, on the rung that is asked for or the best that is free; or
+    /// takes over those that an earlier run has pinned.
     ///
     /// # Errors
     /// What stands in the way; nothing is left behind then.
@@ -62,34 +66,75 @@ impl Kernel {
         for interface in &config.interfaces {
             port::known(interface)?;
         }
-        let room = half::Room::of(attribution.slots(), buckets.len());
-        let loaded = Loaded::new(object, &room.entries())?;
-        let mut maps = Maps::new(&loaded)?;
-        maps.fill(attribution, config.ports)?;
-        maps.flip();
         let rungs: &[Rung] = match wanted {
             cli::Capture::Xdp => &[Rung::Xdp],
             cli::Capture::Tc => &[Rung::Tcx, Rung::Clsact],
             cli::Capture::Clsact => &[Rung::Clsact],
             cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx, Rung::Clsact],
         };
-        let read = Read::new(&maps);
+        let room = half::Room::of(attribution.slots(), buckets.len());
+        let pins = Pins::open(&config.pin_path, config.pin)?;
+        let taken = pins.as_ref().and_then(|pins| take(pins, object, attribution, config));
+        let (loaded, maps) = match taken {
+            Some(taken) => taken,
+            None => {
+                let loaded = Loaded::new(object, &room.entries())?;
+                let mut maps = Maps::new(&loaded)?;
+                maps.fill(attribution, config.ports)?;
+                maps.flip();
+                (loaded, maps)
+            }
+        };
         let mut kernel = Self {
             rungs,
             ports: Vec::new(),
             prepared: Vec::new(),
+            read: Read::new(&maps),
             maps,
             loaded,
-            read,
+            pins: None,
             generation: collector::generation(),
             frames: 0,
             looked: Instant::now(),
         };
-        for interface in &config.interfaces {
-            kernel.ports.push(Port::new(interface, rungs, &kernel.loaded)?);
+        kernel.attach(&config.interfaces, pins.as_ref())?;
+        if config.pin {
+            kernel.pins = pins;
+            kernel.pin(object).map_err(|error| Error::Pin { path: config.pin_path.clone(), why: error.to_string() })?;
+        } else if let Some(pins) = pins {
+            pins.clear();
         }
         kernel.look();
         Ok(kernel)
+    }
+
+    /// The secret that keyed the counters that an earlier run has pinned: with it, their zones are recognised.
+    #[must_use]
+    pub fn pinned_key(config: &config::Capture) -> Option<wire::Key> {
+        Maps::key(&config.pin_path)
+    }
+
+    fn attach(&mut self, interfaces: &[String], pins: Option<&Pins>) -> Result<(), Error> {
+        let taken = |interface: &String| Port::take(interface, self.rungs, pins?, &self.loaded);
+        let taken: Vec<Option<Port>> = interfaces.iter().map(taken).collect();
+        if let Some(pins) = pins {
+            // Nothing counts twice: what is not wanted goes before what is wanted comes.
+            let hooks = taken.iter().flatten().filter_map(|port| port.hooks.as_ref());
+            let _ = pins.keep_links(hooks);
+        }
+        for (interface, taken) in interfaces.iter().zip(taken) {
+            self.ports.push(match taken {
+                Some(port) => port,
+                None => Port::new(interface, self.rungs, &self.loaded)?,
+            });
+        }
+        Ok(())
+    }
+
+    fn pin(&self, object: &[u8]) -> std::io::Result<()> {
+        let Some(pins) = &self.pins else { return Ok(()) };
+        pins.keep(&self.loaded, object)?;
+        pins.keep_links(self.ports.iter().filter_map(|port| port.hooks.as_ref()))
     }
 
     /// The totals of all interfaces now.
@@ -148,6 +193,7 @@ impl Kernel {
         let place = |port: &Port| config.interfaces.iter().position(|interface| *interface == port.interface);
         self.ports.retain(|port| place(port).is_some());
         self.ports.sort_by_key(place);
+        self.pin_anew(config);
         self.maps.flip();
         let mut last = self.read.sample(&self.maps, self.generation, at, wall);
         self.frames = self.frames.wrapping_add(self.read.frames(&self.maps));
@@ -157,18 +203,52 @@ impl Kernel {
         last
     }
 
-    /// Takes the programs off the interfaces; what they counted can still be sampled.
+    /// Takes the programs off the interfaces, unless they are pinned; what they counted can still be sampled.
     pub fn stop(&mut self) {
         for port in &mut self.ports {
-            port.detach();
+            if self.pins.is_some() {
+                port.leave();
+            } else {
+                port.detach();
+            }
         }
         mapped::until_all_programs_have_ended();
     }
 
     fn look(&mut self) {
         self.looked = Instant::now();
+        let mut moved = false;
         for port in &mut self.ports {
-            port.look(&self.loaded);
+            moved |= port.look(&self.loaded);
+        }
+        if moved {
+            self.pin_links();
+        }
+    }
+
+    /// Pins or does not, as `config` says.
+    fn pin_anew(&mut self, config: &config::Capture) {
+        match (config.pin, self.pins.take()) {
+            (false, Some(pins)) => pins.clear(),
+            (true, None) => {
+                let pinned = Pins::open(&config.pin_path, true).map(|pins| self.pins = pins);
+                let failed =
+                    |error: std::io::Error| Error::Pin { path: config.pin_path.clone(), why: error.to_string() };
+                if let Err(error) = pinned.and_then(|()| self.pin(OBJECT.unwrap_or_default()).map_err(failed)) {
+                    tracing::warn!("{error}");
+                }
+            }
+            (_, pins) => {
+                self.pins = pins;
+                self.pin_links();
+            }
+        }
+    }
+
+    fn pin_links(&self) {
+        let Some(pins) = &self.pins else { return };
+        if let Err(error) = pins.keep_links(self.ports.iter().filter_map(|port| port.hooks.as_ref())) {
+            tracing::warn!(%error, "links are not pinned");
         }
     }
 
@@ -179,5 +259,35 @@ impl Kernel {
     fn sight(&self) -> Sight {
         let blind = |port: &Port| port.blind().map(|why| format!("{}: {why}", port.interface));
         Sight { blind: self.ports.iter().filter_map(blind).collect(), frames: self.frames(), dropped: 0 }
+    }
+}
+
+/// What an earlier run has pinned, made to count by `attribution`; `None` if that cannot be.
+fn take(pins: &Pins, object: &[u8], attribution: &Attribution, config: &config::Capture) -> Option<(Loaded, Maps)> {
+    let (same_layout, same_object) = pins.fits(object);
+    if !same_layout {
+        return None;
+    }
+    let took = || -> Result<(Loaded, Maps), Error> {
+        let failed = |error: std::io::Error| Error::Pin { path: config.pin_path.clone(), why: error.to_string() };
+        let loaded = if same_object { pins.loaded().map_err(failed)? } else { pins.upgraded(object)? };
+        let mut maps = Maps::new(&loaded)?;
+        if maps.take(attribution, config.ports) {
+            tracing::info!("the counters that were pinned go on");
+        } else {
+            maps.fill(attribution, config.ports)?;
+            let before = Read::new(&maps);
+            maps.flip();
+            let frames = before.frames(&maps);
+            tracing::info!(frames, "other zones than those of the counters that were pinned: these begin anew");
+        }
+        Ok((loaded, maps))
+    };
+    match took() {
+        Ok(taken) => Some(taken),
+        Err(error) => {
+            tracing::warn!(reason = error.whole(), "counters that were pinned are not taken over");
+            None
+        }
     }
 }

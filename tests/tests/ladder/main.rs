@@ -1,3 +1,4 @@
 //! The rungs that `oopsd run` can stand on: what each counts, and what becomes of it when others touch the interface.
 
+mod pinning;
 mod rungs;

@@ -4,6 +4,7 @@ use aya::EbpfError;
 use aya::programs::ProgramError;
 use std::error::Error as _;
 use std::io;
+use std::path::PathBuf;
 
 /// Why the kernel does not count.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Nothing can be pinned.
+    #[error("pin: {path}: {why}")]
+    Pin {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The counters would take more than they may.
     #[error("its counters need {needed}, and [capture] kernel-memory allows {limit}")]
     Memory {
@@ -80,7 +89,7 @@ impl Error {
     /// want them to.
     #[must_use]
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::NoInterface(_))
+        matches!(self, Self::NoInterface(_) | Self::Pin { .. })
     }
 
     /// Whether another interface might do.

@@ -4,15 +4,17 @@ use super::super::attribution::{Attribution, Slots};
 use super::Error;
 use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
+use super::pins;
 use super::sys;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
 use layout::{Active, Entry, FRAMES, Half, Keeper, PREFIXES, ROWS, Row, Slot, Totals};
 use std::collections::HashMap;
-use std::io;
+use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::count::{CODES, FIELDS, NODE, OTHER};
-use wire::zones::Bucket;
-use wire::{Field, Ports};
+use wire::zones::{Bucket, Shape};
+use wire::{Field, Key, Ports};
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
 const MOST_ROWS: usize = 16_384;
@@ -100,13 +102,40 @@ impl Maps {
         usize::from(self.active.words(0, 1)[0].load(Ordering::Acquire) == 1)
     }
 
+    /// Whether the half in force is one for this attribution, so that its counters go on.
+    pub(super) fn take(&mut self, attribution: &Attribution, ports: Ports) -> bool {
+        let half = self.active();
+        let Some((shape, table)) = attribution.table() else { return false };
+        let fits = table.len() <= self.room.buckets && attribution.prefixes().len() <= PREFIXES;
+        let same = |words: &[AtomicU64], wanted: &[u64]| {
+            words.iter().zip(wanted).all(|(word, wanted)| word.load(Ordering::Relaxed) == *wanted)
+        };
+        let holds = fits
+            && same(self.halves.words(half, 1), &words(&self.written(half, attribution, shape, ports)))
+            && same(self.zones.words(half * self.room.buckets, table.len()), table.as_flattened());
+        if holds {
+            self.used[half] = used(attribution.slots());
+        }
+        holds
+    }
+
+    /// The secret that keys the half in force of maps that are pinned in `folder`.
+    pub(super) fn key(folder: &Path) -> Option<Key> {
+        let map = |name| pins::map(folder, name);
+        let active: Mapped<Active> = Mapped::new(map("ACTIVE")?.as_fd(), 1).ok()?;
+        let halves: Mapped<Half> = Mapped::new(map("HALVES")?.as_fd(), 2).ok()?;
+        let half = usize::from(active.words(0, 1)[0].load(Ordering::Acquire) == 1);
+        let words = halves.words(half, 1);
+        Some(Key([words[0].load(Ordering::Relaxed), words[1].load(Ordering::Relaxed)]))
+    }
+
     /// Fills the half that is not in force: counters zero.
     pub(super) fn fill(&mut self, attribution: &Attribution, ports: Ports) -> Result<(), Error> {
         let half = 1 - self.active();
         let Room { cpus, slots, rows, buckets } = self.room;
         let (shape, table) = attribution.table().ok_or(Error::Learning)?;
         let Slots { zones, prefixes } = attribution.slots();
-        let used = 1 + zones as usize + prefixes as usize;
+        let used = used(attribution.slots());
         fits("buckets", table.len(), buckets)?;
         fits("zones and prefixes", used, slots)?;
         fits("prefixes", prefixes as usize, PREFIXES)?;
@@ -117,11 +146,6 @@ impl Maps {
         for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
             word.store(*value, Ordering::Relaxed);
         }
-        let mut all = [[0; 4]; PREFIXES];
-        for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
-            let (network, mask) = prefix.bits();
-            *place = [(network >> 64) as u64, network as u64, (mask >> 64) as u64, mask as u64];
-        }
         for cpu in 0..cpus {
             let next = 1 + u64::from(prefixes);
             self.totals.words(half * cpus + cpu, 1)[ROWS].store(next, Ordering::Relaxed);
@@ -130,8 +154,25 @@ impl Maps {
                 self.slots.words(slot, 1)[FIELDS].store(1 + prefix as u64, Ordering::Relaxed);
             }
         }
+        let written = self.written(half, attribution, shape, ports);
+        for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
+            word.store(value, Ordering::Relaxed);
+        }
+        self.used[half] = used;
+        Ok(())
+    }
+
+    /// What the programs are told of a half.
+    fn written(&self, half: usize, attribution: &Attribution, shape: Shape, ports: Ports) -> Half {
+        let Room { cpus, slots, rows, buckets } = self.room;
+        let Slots { zones, prefixes } = attribution.slots();
+        let mut all = [[0; 4]; PREFIXES];
+        for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
+            let (network, mask) = prefix.bits();
+            *place = [(network >> 64) as u64, network as u64, (mask >> 64) as u64, mask as u64];
+        }
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let written = Half {
+        Half {
             key: attribution.key().0,
             mask: shape.mask,
             bucket: number(half * buckets),
@@ -148,12 +189,7 @@ impl Maps {
             prefixes,
             shared: u32::from(realtime()),
             prefix: all,
-        };
-        for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
-            word.store(value, Ordering::Relaxed);
         }
-        self.used[half] = used;
-        Ok(())
     }
 
     /// Puts the other half in force. What was in force is at rest when this returns.
@@ -261,6 +297,11 @@ fn map<T>(loaded: &Loaded, name: &'static str) -> Result<Mapped<T>, Error> {
 
 fn entries(loaded: &Loaded, name: &'static str) -> Result<u32, Error> {
     sys::entries(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })
+}
+
+/// Slots in use.
+fn used(slots: Slots) -> usize {
+    1 + slots.zones as usize + slots.prefixes as usize
 }
 
 fn fits(what: &'static str, wanted: usize, room: usize) -> Result<(), Error> {

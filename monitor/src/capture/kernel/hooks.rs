@@ -2,6 +2,7 @@
 
 use super::clsact::{self, Filter, Way};
 use super::loaded::{Entry, Loaded};
+use super::pins::Pins;
 use super::sys::{self, Hook};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -56,6 +57,23 @@ pub(super) struct Hooks {
 pub(super) struct Refused(pub(super) &'static str, pub(super) io::Error);
 
 impl Hooks {
+    /// Takes over links that were pinned, for the programs of `loaded`.
+    pub(super) fn take(pins: &Pins, loaded: &Loaded, index: u32, rung: Rung) -> Option<Self> {
+        let ingress = Hold::Link(pins.link(index, rung, 0)?);
+        let egress = match pins.link(index, rung, 1) {
+            Some(link) => Hold::Link(link),
+            None => Hold::Filter(clsact::attach(loaded.program(Entry::EgressTc), index, Way::Out).ok()?),
+        };
+        let hooks = Self { index, rung, holds: [ingress, egress] };
+        match hooks.update(loaded) {
+            Ok(()) => Some(hooks),
+            Err(error) => {
+                tracing::warn!(%error, "what was pinned cannot be taken over");
+                None
+            }
+        }
+    }
+
     /// Attaches both.
     pub(super) fn attach(loaded: &Loaded, index: u32, rung: Rung) -> Result<Self, Refused> {
         let program = loaded.program(rung.entry());
@@ -123,7 +141,10 @@ impl Hooks {
 impl Hold {
     fn update(&self, program: BorrowedFd<'_>) -> io::Result<()> {
         match self {
-            Self::Link(link) => sys::update(link.as_fd(), program),
+            Self::Link(link) => {
+                let runs = sys::link(link.as_fd())?.program;
+                if runs == sys::program_id(program)? { Ok(()) } else { sys::update(link.as_fd(), program) }
+            }
             Self::Filter(filter) => filter.put(program),
         }
     }

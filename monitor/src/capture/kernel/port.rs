@@ -5,6 +5,7 @@ use super::super::interface::{DOWN, GONE, Interface, look, name_of};
 use super::Error;
 use super::hooks::{Hooks, Refused, Rung};
 use super::loaded::Loaded;
+use super::pins::Pins;
 
 const DETACHED: &str = "somebody has taken the programs off the interface; a reload puts them back";
 
@@ -34,10 +35,22 @@ impl Port {
         }
     }
 
-    /// With programs that are on it already.
-    pub(super) fn with(interface: &str, rungs: &'static [Rung], hooks: Option<Hooks>) -> Self {
+    /// With the programs that were pinned on it, if one of `rungs` was.
+    pub(super) fn take(interface: &str, rungs: &'static [Rung], pins: &Pins, loaded: &Loaded) -> Option<Self> {
+        let index = look(interface)?.index;
+        let hooks = rungs.iter().find_map(|rung| Hooks::take(pins, loaded, index, *rung))?;
+        tracing::info!(interface, kind = hooks.rung.as_str(), "counting in the kernel, as before");
+        Some(Self::with(interface, rungs, Some(hooks)))
+    }
+
+    fn with(interface: &str, rungs: &'static [Rung], hooks: Option<Hooks>) -> Self {
         let called = interface.to_owned();
         Self { interface: interface.to_owned(), rungs, hooks, called, blind: None, said: None }
+    }
+
+    /// Leaves the programs where they are.
+    pub(super) fn leave(&mut self) {
+        self.hooks = None;
     }
 
     /// Whether a reload leaves it as it is.
@@ -63,9 +76,16 @@ impl Port {
         }
     }
 
-    /// Follows what has become of the interface, and says so. To be called twice a second.
-    pub(super) fn look(&mut self, loaded: &Loaded) {
+    /// Follows what has become of the interface, and says so; whether there are other links than before. To be called
+    /// twice a second.
+    pub(super) fn look(&mut self, loaded: &Loaded) -> bool {
+        let before = self.hooks.as_ref().map(|hooks| hooks.index);
         self.follow(loaded);
+        self.say();
+        self.hooks.as_ref().map(|hooks| hooks.index) != before
+    }
+
+    fn say(&mut self) {
         let now = self.blind();
         if now == self.said {
             return;

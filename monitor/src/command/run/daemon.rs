@@ -3,6 +3,7 @@
 use super::source::Source;
 use super::{Error, Order};
 use crate::capture::attribution::Attribution;
+use crate::capture::kernel::Kernel;
 use crate::capture::running::Running;
 use crate::channel::{self, Channels};
 use crate::cli::Run;
@@ -52,7 +53,7 @@ impl Daemon {
         }
         let sender = channel::Sender { node: config.node.clone(), boot: boot() };
         let channels = Channels::start(&config.channels, sender, runtime.handle().clone())?;
-        let attribution = source.attribution(&config);
+        let attribution = source.attribution(&config, Kernel::pinned_key(&config.capture));
         let capture = Running::start(&config.capture, arguments.capture, &attribution)?;
         let board = match config.metrics {
             Some(address) => Some(serve(address, config.plan.tick, runtime)?),
@@ -197,7 +198,7 @@ impl Daemon {
         if config.metrics != self.config.metrics {
             tracing::warn!("[metrics] listen changes with the next start");
         }
-        let attribution = self.source.attribution(&config);
+        let attribution = self.source.attribution(&config, None);
         self.capture.prepare(&config.capture, &attribution)?;
         if let Err(error) = self.announce(&config) {
             self.capture.abandon();

@@ -6,6 +6,7 @@ use crate::cli::{CONFIGURATION, Run};
 use crate::config::{Config, Purpose};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use wire::Key;
 
 /// Where the configuration comes from, now and at every reload.
 pub(super) struct Source {
@@ -36,9 +37,12 @@ impl Source {
         if config.capture.interfaces.is_empty() { Err(Error::NoInterface) } else { Ok(config) }
     }
 
-    pub(super) fn attribution(&self, config: &Config) -> Arc<Attribution> {
+    /// How to attribute; keyed anew, unless counters that go on were keyed with `key`.
+    pub(super) fn attribution(&self, config: &Config, key: Option<Key>) -> Arc<Attribution> {
         Arc::new(if self.observes() {
             Attribution::learning()
+        } else if let Some(key) = key {
+            Attribution::keyed(key, &config.plan.names, &config.prefixes)
         } else {
             Attribution::new(&config.plan.names, &config.prefixes)
         })
