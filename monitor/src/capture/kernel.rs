@@ -11,6 +11,7 @@ mod loaded;
 mod mapped;
 mod pins;
 mod port;
+mod read;
 mod sys;
 pub mod trial;
 
@@ -22,11 +23,12 @@ use super::collector;
 use crate::cli;
 use crate::config;
 use engine::{Sample, Sight, Time, Wall};
-use half::{Maps, Read};
+use half::Maps;
 use hooks::Rung;
 use loaded::Loaded;
 use pins::Pins;
 use port::Port;
+use read::Read;
 use std::time::{Duration, Instant};
 
 #[cfg(kernel_object)]
@@ -73,6 +75,11 @@ impl Kernel {
             cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx, Rung::Clsact],
         };
         let room = half::Room::of(attribution.slots(), buckets.len());
+        if room.bytes() > config.kernel_memory {
+            let [needed, limit] =
+                [room.bytes(), config.kernel_memory].map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20)));
+            return Err(Error::Memory { needed, limit });
+        }
         let pins = Pins::open(&config.pin_path, config.pin)?;
         let taken = pins.as_ref().and_then(|pins| take(pins, object, attribution, config));
         let (loaded, maps) = match taken {

@@ -6,48 +6,67 @@ use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
 use super::pins;
 use super::sys;
-use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::{Active, Entry, FRAMES, Half, Keeper, PREFIXES, ROWS, Row, Slot, Totals};
-use std::collections::HashMap;
+use layout::{Active, Entry, Half, PREFIXES, ROWS, Row, Slot, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wire::count::{CODES, FIELDS, NODE, OTHER};
-use wire::zones::{Bucket, Shape};
-use wire::{Field, Key, Ports};
+use wire::count::FIELDS;
+use wire::zones::{self, Bucket, Shape};
+use wire::{Key, Ports};
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
 const MOST_ROWS: usize = 16_384;
 
-/// How many entries the list of what moved has for each CPU, a power of two.
-const LIST: usize = 16_384;
+/// As many entries as a CPU's list of what moved has at most.
+const MOST_LISTED: usize = 16_384;
+
+/// Zones for which there is room beyond those that there are at the start.
+const MORE: usize = 1_000;
 
 /// How many entries a half has.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
-    cpus: usize,
+    pub(super) cpus: usize,
     slots: usize,
-    rows: usize,
+    pub(super) rows: usize,
     buckets: usize,
+    /// A power of two.
+    pub(super) list: usize,
 }
 
 impl Room {
-    /// For as much as this, and a quarter more.
+    /// For as much as this, and a quarter more; and a thousand zones more at least.
     pub(super) fn of(slots: Slots, buckets: usize) -> Self {
-        let zones = slots.zones as usize + slots.zones as usize / 4 + 64;
+        let zones = slots.zones as usize + (slots.zones as usize / 4).max(MORE);
+        let slots = 1 + zones + PREFIXES;
         Self {
             cpus: cpus(),
-            slots: 1 + zones + PREFIXES,
+            slots,
             rows: 1 + PREFIXES + zones.min(MOST_ROWS),
-            buckets: buckets * 2,
+            // Building may take twice as many as usual.
+            buckets: 2 * buckets.max(zones::buckets_for(zones)),
+            // A slot is there twice at most: in this epoch and in the one before.
+            list: (2 * slots).next_power_of_two().min(MOST_LISTED),
         }
+    }
+
+    /// How many bytes all maps take.
+    pub(super) fn bytes(&self) -> u64 {
+        let sizes = [size_of::<Bucket>(), size_of::<Totals>(), size_of::<Slot>(), size_of::<Row>(), size_of::<Entry>()];
+        self.entries().iter().zip(sizes).map(|((_, entries), size)| u64::from(*entries) * size as u64).sum()
     }
 
     /// What the maps have been made for.
     fn in_force(loaded: &Loaded) -> Result<Self, Error> {
         let half = |name| entries(loaded, name).map(|entries| entries as usize / 2);
         let cpus = half("TOTALS")?.max(1);
-        Ok(Self { cpus, slots: half("SLOTS")? / cpus, rows: half("EXTENDED")? / cpus, buckets: half("ZONES")? })
+        Ok(Self {
+            cpus,
+            slots: half("SLOTS")? / cpus,
+            rows: half("EXTENDED")? / cpus,
+            buckets: half("ZONES")?,
+            list: half("LIST")? / cpus,
+        })
     }
 
     /// The entries of each map.
@@ -57,7 +76,7 @@ impl Room {
             ("TOTALS", self.cpus),
             ("SLOTS", self.cpus * self.slots),
             ("EXTENDED", self.cpus * self.rows),
-            ("LIST", self.cpus * LIST),
+            ("LIST", self.cpus * self.list),
         ]
         .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
     }
@@ -98,7 +117,7 @@ impl Maps {
         })
     }
 
-    fn active(&self) -> usize {
+    pub(super) fn active(&self) -> usize {
         usize::from(self.active.words(0, 1)[0].load(Ordering::Acquire) == 1)
     }
 
@@ -132,7 +151,7 @@ impl Maps {
     /// Fills the half that is not in force: counters zero.
     pub(super) fn fill(&mut self, attribution: &Attribution, ports: Ports) -> Result<(), Error> {
         let half = 1 - self.active();
-        let Room { cpus, slots, rows, buckets } = self.room;
+        let Room { cpus, slots, rows, buckets, list } = self.room;
         let (shape, table) = attribution.table().ok_or(Error::Learning)?;
         let Slots { zones, prefixes } = attribution.slots();
         let used = used(attribution.slots());
@@ -142,7 +161,7 @@ impl Maps {
         self.totals.zero(half * cpus, cpus);
         self.slots.zero(half * cpus * slots, cpus * slots);
         self.rows.zero(half * cpus * rows, cpus * rows);
-        self.list.zero(half * cpus * LIST, cpus * LIST);
+        self.list.zero(half * cpus * list, cpus * list);
         for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
             word.store(*value, Ordering::Relaxed);
         }
@@ -164,7 +183,7 @@ impl Maps {
 
     /// What the programs are told of a half.
     fn written(&self, half: usize, attribution: &Attribution, shape: Shape, ports: Ports) -> Half {
-        let Room { cpus, slots, rows, buckets } = self.room;
+        let Room { cpus, slots, rows, buckets, list } = self.room;
         let Slots { zones, prefixes } = attribution.slots();
         let mut all = [[0; 4]; PREFIXES];
         for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
@@ -183,8 +202,8 @@ impl Maps {
             slots: number(slots),
             row: number(half * cpus * rows),
             rows: number(rows),
-            list: number(half * cpus * LIST),
-            list_mask: number(LIST - 1),
+            list: number(half * cpus * list),
+            list_mask: number(list - 1),
             first_prefix: 1 + zones,
             prefixes,
             shared: u32::from(realtime()),
@@ -201,93 +220,44 @@ impl Maps {
     }
 
     /// Begins a new epoch.
-    fn next_epoch(&self) {
+    pub(super) fn next_epoch(&self) {
         let epoch = &self.active.words(0, 1)[1];
         let next = (epoch.load(Ordering::Relaxed) as u32).wrapping_add(1).max(1);
         epoch.store(next.into(), Ordering::Relaxed);
     }
 
-    fn total(&self, half: usize, index: usize) -> u64 {
-        let cpus = self.room.cpus;
-        let blocks = self.totals.words(half * cpus, cpus).chunks(size_of::<Totals>() / 8);
-        blocks.fold(0, |sum, block| sum.wrapping_add(block[index].load(Ordering::Relaxed)))
-    }
-}
-
-/// What was read of one half, so that the next sample tells what moved.
-#[derive(Debug)]
-pub(super) struct Read {
-    half: usize,
-    last: Vec<[u64; FIELDS]>,
-    codes: HashMap<u32, [u64; CODES]>,
-    /// Slots whose extended errors may not have been there yet when their field was.
-    pending: Vec<u32>,
-}
-
-impl Read {
-    /// Of the half in force now.
-    pub(super) fn new(maps: &Maps) -> Self {
-        let half = maps.active();
-        Self { half, last: vec![[0; FIELDS]; maps.used[half]], codes: HashMap::new(), pending: Vec::new() }
+    pub(super) const fn room(&self) -> Room {
+        self.room
     }
 
-    /// Frames that reached the programs.
-    pub(super) fn frames(&self, maps: &Maps) -> u64 {
-        maps.total(self.half, FRAMES)
+    /// Slots in use in a half.
+    pub(super) const fn used(&self, half: usize) -> usize {
+        self.used[half]
     }
 
-    /// The totals now, as those that moved since the last call.
-    pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
-        let Room { cpus, slots, rows, .. } = maps.room;
-        maps.next_epoch();
-        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
-        let mut moved = Vec::new();
-        let mut look = std::mem::take(&mut self.pending);
-        look.push(OTHER);
-        for (slot, last) in self.last.iter_mut().enumerate() {
-            let mut totals = [0_u64; FIELDS];
-            for cpu in 0..cpus {
-                let words = maps.slots.words((self.half * cpus + cpu) * slots + slot, 1);
-                add(&mut totals, words);
-            }
-            if totals != *last {
-                let slot = slot as u32;
-                if totals[Field::WithExtendedError as usize] != last[Field::WithExtendedError as usize] {
-                    self.pending.push(slot);
-                    look.push(slot);
-                }
-                *last = totals;
-                moved.push(Moved { slot, totals });
-            }
-        }
-        look.sort_unstable();
-        look.dedup();
-        let mut codes = Vec::new();
-        for slot in look {
-            let mut totals = [0_u64; CODES];
-            for cpu in 0..cpus {
-                let shard = self.half * cpus + cpu;
-                let keeper = maps.slots.words(shard * slots + slot as usize, 1)[FIELDS].load(Ordering::Relaxed);
-                let row = Keeper::of_word(keeper).row as usize;
-                if (row > 0 || slot == OTHER) && row < rows {
-                    add(&mut totals, maps.rows.words(shard * rows + row, 1));
-                }
-            }
-            let last = self.codes.entry(slot).or_insert([0; CODES]);
-            for (column, (total, last)) in totals.iter().zip(last).enumerate() {
-                if total != last {
-                    *last = *total;
-                    codes.push(MovedCodes { slot, column: column as u8, total: *total });
-                }
-            }
-        }
-        Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
+    /// One of the node's totals, of all CPUs.
+    pub(super) fn total(&self, half: usize, index: usize) -> u64 {
+        let blocks = (0..self.room.cpus).map(|cpu| self.block(half, cpu)[index].load(Ordering::Relaxed));
+        blocks.fold(0, u64::wrapping_add)
     }
-}
 
-fn add<const N: usize>(sums: &mut [u64; N], words: &[AtomicU64]) {
-    for (sum, word) in sums.iter_mut().zip(words) {
-        *sum = sum.wrapping_add(word.load(Ordering::Relaxed));
+    /// The node's totals of one CPU.
+    pub(super) fn block(&self, half: usize, cpu: usize) -> &[AtomicU64] {
+        self.totals.words(half * self.room.cpus + cpu, 1)
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, half: usize, cpu: usize, slot: u32) -> &[AtomicU64] {
+        self.slots.words((half * self.room.cpus + cpu) * self.room.slots + slot as usize, 1)
+    }
+
+    pub(super) fn row(&self, half: usize, cpu: usize, row: usize) -> &[AtomicU64] {
+        self.rows.words((half * self.room.cpus + cpu) * self.room.rows + row, 1)
+    }
+
+    /// A CPU's list of what moved.
+    pub(super) fn list(&self, half: usize, cpu: usize) -> &[AtomicU64] {
+        self.list.words((half * self.room.cpus + cpu) * self.room.list, self.room.list)
     }
 }
 
