@@ -11,5 +11,6 @@ pub mod json;
 pub mod metrics;
 pub mod name;
 pub mod print;
+pub mod privileges;
 pub mod router;
 pub mod summary;

@@ -21,7 +21,7 @@ use super::Status;
 use super::attribution::Attribution;
 use super::collector;
 use crate::cli;
-use crate::config;
+use crate::{config, privileges};
 use engine::{Sample, Sight, Time, Wall};
 use half::Maps;
 use hooks::Rung;
@@ -79,6 +79,10 @@ impl Kernel {
             let [needed, limit] =
                 [room.bytes(), config.kernel_memory].map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20)));
             return Err(Error::Memory { needed, limit });
+        }
+        let missing = privileges::missing_for_the_kernel();
+        if !missing.is_empty() {
+            return Err(Error::Capability(missing.join(", ")));
         }
         let pins = Pins::open(&config.pin_path, config.pin)?;
         let taken = pins.as_ref().and_then(|pins| take(pins, object, attribution, config));
@@ -154,6 +158,12 @@ impl Kernel {
         // Who was blind before the totals were read is so still.
         sample.sight = self.sight();
         sample
+    }
+
+    /// Whether some programs are held by filters, not links.
+    pub(super) fn has_filters(&self) -> bool {
+        let holds = self.ports.iter().filter_map(|port| port.hooks.as_ref()).flat_map(|hooks| &hooks.holds);
+        holds.into_iter().any(|hold| matches!(hold, hooks::Hold::Filter(_)))
     }
 
     /// What each interface says of itself, in the order they were given.

@@ -5,6 +5,7 @@ use super::attribution::Attribution;
 use super::kernel::{self, Kernel};
 use super::socket::{self, Socket};
 use crate::{cli, config};
+use caps::Capability;
 use engine::{Sample, Time, Wall};
 use std::sync::Arc;
 
@@ -55,6 +56,17 @@ impl Running {
     ) -> Result<Self, Error> {
         let now = Kind::start(config, wanted, attribution)?;
         Ok(Self { wanted, config: config.clone(), now, prepared: Prepared::Same })
+    }
+
+    /// The capabilities that it may come to need: to open sockets again, or to put filters on an interface that was made
+    /// anew. Links need none, only the programs, which are loaded.
+    #[must_use]
+    pub fn needs(&self) -> &'static [Capability] {
+        match &self.now {
+            Kind::Kernel(kernel) if kernel.has_filters() => &[Capability::CAP_NET_ADMIN],
+            Kind::Kernel(_) => &[],
+            Kind::Socket(_) => &[Capability::CAP_NET_RAW],
+        }
     }
 
     /// The totals of all interfaces now.

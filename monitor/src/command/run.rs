@@ -7,7 +7,8 @@ mod source;
 
 use crate::capture::running;
 use crate::cli::Run;
-use crate::{channel, config, http, router};
+use crate::{channel, config, http, privileges, router};
+use caps::Capability;
 use crossbeam_channel::{Receiver, Sender};
 use daemon::Daemon;
 use source::Source;
@@ -59,9 +60,17 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
     channel::install_tls();
     let source = Source::of(arguments);
     let config = source.load()?;
-    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(Error::Runtime)?;
+    // What these threads talk to is on the network: of what counting needs they have nothing.
+    let kept: &[Capability] = if config.routers.is_empty() { &[] } else { &[Capability::CAP_NET_ADMIN] };
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(2)
+        .on_thread_start(|| privileges::keep(kept))
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
     let orders = orders(&runtime).map_err(Error::Runtime)?;
     let mut daemon = Daemon::start(arguments, source, config, &runtime)?;
+    privileges::keep(daemon.needs());
     let outcome = daemon.judge(&orders);
     let farewell = daemon.stop();
     // A name that is still being looked up would hold the runtime up.

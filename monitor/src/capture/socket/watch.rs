@@ -6,6 +6,8 @@ use super::stop::{Stop, poll};
 use crate::capture::collector::Desk;
 use crate::capture::interface::{DOWN, GONE, Interface, look};
 use crate::capture::tally::count_frame;
+use crate::privileges;
+use caps::Capability;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,6 +94,8 @@ impl Watch {
 
     /// Counts until told to stop.
     pub(super) fn run(mut self) {
+        // To open the interface again.
+        privileges::keep(&[Capability::CAP_NET_RAW]);
         loop {
             let end = match self.open.take() {
                 Some(open) => self.read(open),

@@ -14,6 +14,7 @@ use crate::metrics::{self, Snapshot};
 use crate::print::Printer;
 use crate::router::Routers;
 use crate::summary::Summary;
+use caps::Capability;
 use crossbeam_channel::{Receiver, select};
 use engine::{Engine, Plan, Sample, Time, Wall};
 use std::io::{self, ErrorKind, Stdout};
@@ -84,6 +85,11 @@ impl Daemon {
             first: wall(),
             found: false,
         })
+    }
+
+    /// The capabilities that the thread that judges may come to need.
+    pub(super) fn needs(&self) -> &'static [Capability] {
+        self.capture.needs()
     }
 
     /// Ticks and obeys until told to stop, or until standard output fails.
