@@ -92,6 +92,8 @@ pub struct Oopsd {
     folder: TempDir,
     running: Running,
     metrics: &'static str,
+    /// Besides the file.
+    arguments: Vec<String>,
 }
 
 impl Oopsd {
@@ -109,7 +111,8 @@ impl Oopsd {
         let arguments = [&["-c", file.to_str().context("UTF-8")?], orders.arguments].concat();
         let running = spawn(namespace, folder.path(), &arguments, orders.variables)?;
         let metrics = orders.metrics.unwrap_or(METRICS);
-        let mut daemon = Self { namespace: Arc::clone(namespace), folder, running, metrics };
+        let arguments = orders.arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let mut daemon = Self { namespace: Arc::clone(namespace), folder, running, metrics, arguments };
         daemon.answers("/healthz")?;
         Ok(daemon)
     }
@@ -121,7 +124,7 @@ impl Oopsd {
     pub fn bare(namespace: &Arc<Namespace>, arguments: &[&str]) -> Result<Self> {
         let folder = folder()?;
         let running = spawn(namespace, folder.path(), arguments, &[])?;
-        Ok(Self { namespace: Arc::clone(namespace), folder, running, metrics: METRICS })
+        Ok(Self { namespace: Arc::clone(namespace), folder, running, metrics: METRICS, arguments: Vec::new() })
     }
 
     /// Waits until it counts and its first window is full.
@@ -147,7 +150,26 @@ impl Oopsd {
     /// # Errors
     /// When it cannot be written.
     pub fn configure(&self, config: &str) -> Result<()> {
-        Ok(fs::write(self.path("oopsd.toml"), text(&Orders { config, ..Orders::default() }))?)
+        self.configure_by(&Orders { config, ..Orders::default() })
+    }
+
+    /// As [`Self::configure`], with what these orders say of the file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configure_by(&self, orders: &Orders<'_>) -> Result<()> {
+        Ok(fs::write(self.path("oopsd.toml"), text(orders))?)
+    }
+
+    /// Its number, as the operating system has it.
+    #[must_use]
+    pub fn process(&self) -> u32 {
+        self.running.0.id()
+    }
+
+    /// Kills it, as SIGKILL does.
+    pub fn end_by_kill(&mut self) {
+        self.running.kill();
     }
 
     /// A file in its folder.
@@ -168,7 +190,9 @@ impl Oopsd {
     pub fn kill_and_start(&mut self) -> Result<()> {
         self.running.kill();
         let file = self.path("oopsd.toml");
-        self.running = spawn(&self.namespace, self.folder.path(), &["-c", file.to_str().context("UTF-8")?], &[])?;
+        let arguments = self.arguments.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["-c", file.to_str().context("UTF-8")?].into_iter().chain(arguments).collect();
+        self.running = spawn(&self.namespace, self.folder.path(), &arguments, &[])?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
-use tests::daemon::{Oopsd, SOON};
+use tests::daemon::{Oopsd, Orders, SOON};
 use tests::lab::{Namespace, run, until};
 use tests::message::query;
 use tests::site::{SERVICE, Site};
@@ -24,8 +24,9 @@ impl Bpffs {
         self.0.path().join("oopsd")
     }
 
-    fn config(&self, pin: bool, more: &str) -> String {
-        format!("pin = {pin}\npin-path = \"{}\"\n{more}", self.pins().display())
+    /// What `[capture]` says of it.
+    fn capture(&self, pin: bool) -> String {
+        format!("pin = {pin}\npin-path = \"{}\"\n", self.pins().display())
     }
 }
 
@@ -35,7 +36,9 @@ impl Drop for Bpffs {
     }
 }
 
-const BUSY: &str = r#"
+const JUDGED: &str = r#"
+[zones]
+names = ["nl.", "example.org."]
 [[condition]]
 name = "surge"
 kind = "query-rate-increase"
@@ -51,11 +54,14 @@ keep-for = "0s"
 fn a_kill_and_a_restart_lose_no_count_make_no_edge_and_attach_nothing() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let bpffs = Bpffs::new()?;
-    let config = bpffs.config(true, &format!("{ZONES}{BUSY}"));
+    let pinned = bpffs.capture(true);
     for rung in ["xdp", "tc", "clsact"] {
-        let mut oopsd = Oopsd::start_with(&site.host, &config, &["--capture", rung], |_| Ok(()))?;
+        let arguments = ["--capture", rung];
+        let orders = Orders { config: JUDGED, capture: &pinned, arguments: &arguments, ..Orders::default() };
+        let mut oopsd = Oopsd::start(&site.host, &orders)?;
+        oopsd.ready()?;
         let load = site.load(SERVICE[0], 2_000, || query("www.nl."))?;
-        let counted = |oopsd: &Oopsd<'_>| oopsd.metrics().map(|metrics| metrics.sum("oopsd_queries_total"));
+        let counted = |oopsd: &Oopsd| oopsd.metrics().map(|metrics| metrics.sum("oopsd_queries_total"));
         until("some queries", SOON, || (load.sent() > 1_000).then_some(()))?;
         let links = ids(&site.host, &bpffs.pins())?;
         for _ in 0..3 {
@@ -67,7 +73,7 @@ fn a_kill_and_a_restart_lose_no_count_make_no_edge_and_attach_nothing() -> Resul
             ensure!(ids(&site.host, &bpffs.pins())? == links, "attached anew");
         }
         let sent = load.stop()?;
-        ensure!(site.lost()? == [0, 0], "the cable lost some: {:?}", site.lost()?);
+        site.is_lossless()?;
         oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent)?;
         ensure!(counted(&oopsd)? == sent);
         // Neither is a stop the end of counting.
@@ -80,7 +86,7 @@ fn a_kill_and_a_restart_lose_no_count_make_no_edge_and_attach_nothing() -> Resul
         oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent + 100)?;
         ensure!(oopsd.edges().is_empty(), "{rung}: {:?}", oopsd.edges());
         // Without the pin nothing stays.
-        oopsd.configure(&bpffs.config(false, ZONES))?;
+        oopsd.configure_by(&Orders { capture: &bpffs.capture(false), ..orders })?;
         oopsd.kill(libc::SIGHUP);
         until("reloaded", SOON, || (!bpffs.pins().exists()).then_some(())).with_context(|| oopsd.stderr())?;
         oopsd.stop()?;
@@ -94,7 +100,9 @@ fn a_kill_and_a_restart_lose_no_count_make_no_edge_and_attach_nothing() -> Resul
 fn other_zones_after_a_restart_begin_at_zero_on_the_same_links() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let bpffs = Bpffs::new()?;
-    let mut oopsd = Oopsd::start(&site.host, &bpffs.config(true, ZONES))?;
+    let capture = bpffs.capture(true);
+    let orders = Orders { config: ZONES, capture: &capture, ..Orders::default() };
+    let mut oopsd = Oopsd::start(&site.host, &orders)?;
     stands_on(&oopsd, "xdp")?;
     let program = xdp_program(&site.host)?;
     let links = ids(&site.host, &bpffs.pins())?;
@@ -106,14 +114,14 @@ fn other_zones_after_a_restart_begin_at_zero_on_the_same_links() -> Result<()> {
     };
     send(10)?;
     oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", 10)?;
-    oopsd.configure(&bpffs.config(true, "[zones]\nnames = [\"example.\", \"www.nl.\"]\n"))?;
+    oopsd.configure_by(&Orders { config: "[zones]\nnames = [\"example.\", \"www.nl.\"]\n", ..orders })?;
     oopsd.restart()?;
     send(7)?;
     oopsd.shows("oopsd_queries_total{zone=\"www.nl.\"}", 7)?;
     // More than there is room for: other maps, the same links.
     let many: String = (0..50_000).map(|number| format!("zone{number}.example.\n")).collect();
     std::fs::write(oopsd.path("zones.txt"), format!("{many}nl.\n"))?;
-    oopsd.configure(&bpffs.config(true, "[zones]\nfile = \"zones.txt\"\n"))?;
+    oopsd.configure_by(&Orders { config: "[zones]\nfile = \"zones.txt\"\n", ..orders })?;
     oopsd.restart()?;
     send(5)?;
     oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", 5)?;
@@ -129,8 +137,10 @@ fn other_zones_after_a_restart_begin_at_zero_on_the_same_links() -> Result<()> {
 fn two_cannot_have_the_same_pins() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let bpffs = Bpffs::new()?;
-    let first = Oopsd::start(&site.host, &bpffs.config(true, ZONES))?;
-    let second = Oopsd::start_beside(&site.host, &bpffs.config(true, ZONES), "127.0.0.1:9554");
+    let capture = bpffs.capture(true);
+    let orders = Orders { config: ZONES, capture: &capture, ..Orders::default() };
+    let first = Oopsd::start(&site.host, &orders)?;
+    let second = Oopsd::start(&site.host, &Orders { metrics: Some("127.0.0.1:9554"), ..orders });
     let said = format!("{:?}", second.err().context("it started")?);
     ensure!(said.contains("another oopsd has it"), "{said}");
     stands_on(&first, "xdp")
@@ -140,8 +150,9 @@ fn two_cannot_have_the_same_pins() -> Result<()> {
 fn where_nothing_can_be_pinned_it_says_so() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let folder = tempfile::tempdir()?;
-    let config = format!("pin = true\npin-path = \"{}/oopsd\"\n{ZONES}", folder.path().display());
-    let said = format!("{:?}", Oopsd::start(&site.host, &config).err().context("it started")?);
+    let capture = format!("pin = true\npin-path = \"{}/oopsd\"\n", folder.path().display());
+    let orders = Orders { config: ZONES, capture: &capture, ..Orders::default() };
+    let said = format!("{:?}", Oopsd::start(&site.host, &orders).err().context("it started")?);
     ensure!(said.contains("is no BPF file system: mount -t bpf bpf "), "{said}");
     Ok(())
 }
