@@ -1,7 +1,8 @@
 //! The programs run on frames that are given to them, attached nowhere: for tests and benches.
 
-use super::half::{Maps, Read, Room};
+use super::half::{Maps, Room};
 use super::loaded::{Entry, Loaded};
+use super::read::Read;
 use super::{Error, OBJECT};
 use crate::capture::attribution::Attribution;
 use engine::{Sample, Time, Wall};
