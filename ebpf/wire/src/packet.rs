@@ -231,6 +231,68 @@ impl Packet {
         Ok(Self { family, transport, addresses, source_port, destination_port, payload, length, fragment })
     }
 
+    /// Reads the headers of the commonest frames, Ethernet without tags, IPv4 without options or fragments, UDP, with one
+    /// look at all of them: what [`Packet::read`] reads, in less time. `None` of any other, or if there may be padding.
+    #[inline(always)]
+    pub fn plain<F: Frame>(frame: &F, ports: Ports) -> Option<Self> {
+        const IP: usize = 14;
+        const UDP: usize = IP + 20;
+        const PAYLOAD: usize = UDP + 8;
+        let bytes = frame.read::<PAYLOAD>(0)?;
+        let [
+            ..,
+            e0,
+            e1,
+            version,
+            _,
+            t0,
+            t1,
+            _,
+            _,
+            f0,
+            f1,
+            _,
+            protocol,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            s0,
+            s1,
+            d0,
+            d1,
+            l0,
+            l1,
+            _,
+            _,
+        ] = bytes;
+        let total = usize::from(u16::from_be_bytes([t0, t1]));
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let same = total == length.wrapping_add(UDP - IP);
+        let whole = u16::from_be_bytes([f0, f1]) & 0x3FFF == 0;
+        let kind = u32::from_be_bytes([e0, e1, version, protocol]) == u32::from_be_bytes([8, 0, 0x45, 17]);
+        if !(kind && whole && same && length >= PAYLOAD - UDP) {
+            return None;
+        }
+        let (source_port, destination_port) = ported([s0, s1], [d0, d1], ports).ok()?;
+        Some(Self {
+            family: Family::V4,
+            transport: Transport::Udp,
+            addresses: IP + 12,
+            source_port,
+            destination_port,
+            payload: PAYLOAD,
+            length: length.wrapping_sub(PAYLOAD - UDP),
+            fragment: false,
+        })
+    }
+
     /// The source address, from the frame that this was read from; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
     #[must_use]
     #[inline(always)]

@@ -28,14 +28,35 @@ impl<T: FnMut(&Packet, &Message)> Each for T {
 /// The reason why there is none; or, behind the messages that there are, [`Skip::Truncated`] if the capture cut off more.
 #[inline(always)]
 pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each) -> Result<(), Skip> {
+    if link == Link::Ethernet
+        && let Some(packet) = Packet::plain(frame, ports)
+    {
+        return datagram(frame, &packet, each);
+    }
     let packet = Packet::read(frame, link, ports)?;
-    let end = packet.payload.wrapping_add(packet.length);
     if packet.transport == Transport::Tcp {
+        let end = packet.payload.wrapping_add(packet.length);
         return segment(frame, &packet, ports, end, each);
     }
+    datagram(frame, &packet, each)
+}
+
+/// Reads the message that is the payload of a datagram.
+#[inline(always)]
+fn datagram<F: Frame>(frame: &F, packet: &Packet, each: &mut impl Each) -> Result<(), Skip> {
+    let end = packet.payload.wrapping_add(packet.length);
     let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
-    let message = dns::message(frame, Place { at: packet.payload, end, past_end })?;
-    each.message(&packet, &message);
+    let place = Place { at: packet.payload, end, past_end };
+    let header = Header::read(frame, place)?;
+    let mut message = Message::BLANK;
+    // Compiled apart, so that what is counted of a query knows that there is nothing else in it.
+    if header.response() {
+        dns::question(frame, place, &header, &mut message)?.finish(frame, &mut message);
+        each.message(packet, &message);
+    } else {
+        dns::question(frame, place, &header, &mut message)?;
+        each.message(packet, &message);
+    }
     Ok(())
 }
 

@@ -71,11 +71,11 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
     let mut depths = shape.depths;
     for depth in 0..DEPTH + 1 {
         if depths & 1 != 0 {
-            let Some(entry) = entry(name::scatter(hash), shape, buckets) else { break };
-            if slot_of(entry) != OTHER {
-                slot = slot_of(entry);
+            let Some(found) = look_up(name::scatter(hash), shape, buckets) else { break };
+            if found.slot != OTHER {
+                slot = found.slot;
             }
-            if entry & DEEPER == 0 {
+            if !found.deeper {
                 break;
             }
         }
@@ -87,6 +87,49 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
         hash = name::suffix(hash, label);
     }
     slot
+}
+
+/// Gives `each` the hash of every suffix of `name` that [`find`] may look up, the shortest first: for those who look many
+/// names up at once, step by step.
+#[inline(always)]
+pub fn suffixes<F: Frame>(frame: &F, name: &Name, key: &Key, shape: Shape, mut each: impl FnMut(u64)) {
+    let mut hash = 0;
+    let mut labels = name.leftwards();
+    let mut depths = shape.depths;
+    for depth in 0..DEPTH + 1 {
+        if depths & 1 != 0 {
+            each(name::scatter(hash));
+        }
+        depths >>= 1;
+        if depths == 0 || depth == name.labels {
+            break;
+        }
+        let Some(label) = labels.hash(frame, key) else { break };
+        hash = name::suffix(hash, label);
+    }
+}
+
+/// What a table holds of a suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its slot; [`OTHER`] if it is not configured itself.
+    pub slot: u32,
+    /// Longer names are configured below it.
+    pub deeper: bool,
+}
+
+/// Looks up one suffix by its hash.
+#[must_use]
+#[inline(always)]
+pub fn look_up<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Option<Found> {
+    entry(hash, shape, buckets).map(|entry| Found { slot: slot_of(entry), deeper: entry & DEEPER != 0 })
+}
+
+/// The bucket where looking up a hash begins, and mostly ends.
+#[must_use]
+#[inline(always)]
+pub const fn first_bucket(hash: u64, shape: Shape) -> usize {
+    index(hash, 0, shape)
 }
 
 /// The entry of a suffix, without its fingerprint.
