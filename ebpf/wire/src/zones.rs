@@ -89,23 +89,41 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
     slot
 }
 
-/// Gives `each` the hash of every suffix of `name` that [`find`] may look up, the shortest first: for those who look many
-/// names up at once, step by step.
-#[inline(always)]
-pub fn suffixes<F: Frame>(frame: &F, name: &Name, key: &Key, shape: Shape, mut each: impl FnMut(u64)) {
-    let mut hash = 0;
-    let mut labels = name.leftwards();
-    let mut depths = shape.depths;
-    for depth in 0..DEPTH + 1 {
-        if depths & 1 != 0 {
-            each(name::scatter(hash));
+/// The hashes of all suffixes of a name that [`find`] may look up, the shortest first: for those who look many names up at
+/// once, step by step.
+pub struct Suffixes<'a, F> {
+    frame: &'a F,
+    key: &'a Key,
+    leftwards: name::Leftwards,
+    /// The hash of the suffix that was reached.
+    hash: u64,
+    /// Bit n: names n labels longer than it are to be looked up.
+    depths: u32,
+}
+
+impl<'a, F: Frame> Suffixes<'a, F> {
+    /// The suffixes of `name`, read from `frame`.
+    #[inline(always)]
+    pub fn of(frame: &'a F, name: &Name, key: &'a Key, shape: Shape) -> Self {
+        let present = (2_u32 << name.labels.min(DEPTH)).wrapping_sub(1);
+        Self { frame, key, leftwards: name.leftwards(), hash: 0, depths: shape.depths & present }
+    }
+}
+
+impl<F: Frame> Iterator for Suffixes<'_, F> {
+    type Item = u64;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u64> {
+        if self.depths == 0 {
+            return None;
         }
-        depths >>= 1;
-        if depths == 0 || depth == name.labels {
-            break;
+        while self.depths & 1 == 0 {
+            self.hash = name::suffix(self.hash, self.leftwards.hash(self.frame, self.key)?);
+            self.depths >>= 1;
         }
-        let Some(label) = labels.hash(frame, key) else { break };
-        hash = name::suffix(hash, label);
+        self.depths &= !1;
+        Some(name::scatter(self.hash))
     }
 }
 

@@ -7,7 +7,7 @@ use super::attribution::Attribution;
 use super::lines::Lines;
 use super::tally::{Tally, count_frame};
 use wire::count::{self, Gain, OTHER};
-use wire::zones::{self, Shape};
+use wire::zones::{self, Shape, Suffixes};
 use wire::{Counters as _, Direction, Link, Message, Node, Packet, Ports, Slice};
 
 /// As many messages are looked up at once: their buckets, then their slots, are a part of a processor's first cache.
@@ -125,12 +125,12 @@ impl wire::Each for Adding<'_> {
         }
         let Batch { waiting, longer, .. } = &mut *self.batch;
         let next = longer.len();
-        let mut first = None;
-        zones::suffixes(&Slice(self.frame), &message.qname, self.attribution.key(), self.shape, |hash| match first {
-            None => first = Some(hash),
-            Some(_) => longer.push(hash),
-        });
-        let Some(hash) = first else { return gain.add(OTHER, self.tally) };
+        let frame = Slice(self.frame);
+        let mut hashes = Suffixes::of(&frame, &message.qname, self.attribution.key(), self.shape);
+        let Some(hash) = hashes.next() else { return gain.add(OTHER, self.tally) };
+        for hash in hashes {
+            longer.push(hash);
+        }
         self.buckets.prefetch(zones::first_bucket(hash, self.shape));
         #[expect(clippy::cast_possible_truncation, reason = "a batch has few hashes")]
         waiting.push(Waiting { hash, gain, slot: OTHER, next: next as u32, end: longer.len() as u32 });

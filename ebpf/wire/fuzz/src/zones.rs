@@ -2,7 +2,7 @@
 //!
 //! Each label of the input is a byte of length, of which only the lowest bits count, so that names have much in common.
 
-use wire::zones::{Bucket, Shape, buckets_for, build, find, look_up, suffixes};
+use wire::zones::{Bucket, Shape, Suffixes, buckets_for, build, find, look_up};
 use wire::{Key, Name, Skip, Slice, count};
 
 pub(crate) fn check(bytes: &[u8]) {
@@ -26,15 +26,17 @@ pub(crate) fn check(bytes: &[u8]) {
     let name = Name::read(&Slice(&frame), 8, frame.len(), Skip::Malformed).expect("it was made so");
     let found = find(&Slice(&frame), &name, &key, shape, &buckets[..]);
     assert_eq!(found, longest(&names, &query), "{names:?} {query:?}");
-    let mut hashes = Vec::new();
-    suffixes(&Slice(&frame), &name, &key, shape, |hash| hashes.push(hash));
-    assert_eq!(found, step_by_step(&hashes, shape, &buckets), "{names:?} {query:?}");
+    assert_eq!(
+        found,
+        step_by_step(Suffixes::of(&Slice(&frame), &name, &key, shape), shape, &buckets),
+        "{names:?} {query:?}"
+    );
 }
 
 /// What [`find`] does, by those who know all hashes beforehand.
-fn step_by_step(hashes: &[u64], shape: Shape, buckets: &[Bucket]) -> u32 {
+fn step_by_step(hashes: impl Iterator<Item = u64>, shape: Shape, buckets: &[Bucket]) -> u32 {
     let mut slot = count::OTHER;
-    for &hash in hashes {
+    for hash in hashes {
         let Some(found) = look_up(hash, shape, buckets) else { break };
         slot = if found.slot == count::OTHER { slot } else { found.slot };
         if !found.deeper {
