@@ -1,6 +1,7 @@
 //! Captures: where samples come from. One file each; what they share is how a frame becomes counts.
 
 pub mod attribution;
+pub mod batch;
 mod bypass;
 pub mod collector;
 pub mod file;

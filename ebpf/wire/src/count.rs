@@ -188,40 +188,58 @@ pub fn count(
     prefix: Option<u32>,
     counters: &mut impl Counters,
 ) {
+    if let Some(gain) = count_node(packet, message, direction, counters) {
+        gain.add(zone, counters);
+        if let Some(prefix) = prefix {
+            gain.add(prefix, counters);
+        }
+    }
+}
+
+/// Counts a message for the node, and gives what is still to be added to the slots of its zone and its prefix.
+#[inline(always)]
+pub fn count_node(
+    packet: &Packet,
+    message: &Message,
+    direction: Direction,
+    counters: &mut impl Counters,
+) -> Option<Gain> {
     if !message.is_query_opcode() {
         counters.node(Node::OtherOpcode);
-        return;
+        return None;
     }
     let response = message.response;
     counters.node(Node::Message { direction, response, transport: packet.transport, family: packet.family });
     match (direction, response) {
-        (Direction::Received, false) => {
-            counters.slot(zone, Field::Queries);
-            if let Some(prefix) = prefix {
-                counters.slot(prefix, Field::Queries);
-            }
-        }
+        (Direction::Received, false) => Some(Gain { field: Field::Queries, codes: 0 }),
         (Direction::Sent, true) => {
-            sent(message, zone, counters);
-            if let Some(prefix) = prefix {
-                sent(message, prefix, counters);
-            }
             if message.truncated {
                 counters.node(Node::Truncated);
             }
             if message.unwalked {
                 counters.node(Node::Unwalked);
             }
+            Some(Gain { field: Field::of_rcode(message.rcode), codes: message.extended_errors })
         }
-        (Direction::Received, true) | (Direction::Sent, false) => {}
+        (Direction::Received, true) | (Direction::Sent, false) => None,
     }
 }
 
-#[inline(always)]
-fn sent(message: &Message, slot: u32, counters: &mut impl Counters) {
-    counters.slot(slot, Field::of_rcode(message.rcode));
-    if message.extended_errors != 0 {
-        counters.slot(slot, Field::WithExtendedError);
-        counters.extended_errors(slot, message.extended_errors);
+/// What one message adds to a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gain {
+    field: Field,
+    codes: u64,
+}
+
+impl Gain {
+    /// Adds it.
+    #[inline(always)]
+    pub fn add(self, slot: u32, counters: &mut impl Counters) {
+        counters.slot(slot, self.field);
+        if self.codes != 0 {
+            counters.slot(slot, Field::WithExtendedError);
+            counters.extended_errors(slot, self.codes);
+        }
     }
 }

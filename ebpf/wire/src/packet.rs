@@ -4,6 +4,7 @@
 //! ("BIG TCP") made one frame of many, the packet goes as far as the capture. Later fragments are not read: nothing in
 //! them says what they belong to.
 
+use crate::dns::HEADER;
 use crate::{Frame, Skip};
 
 /// As many IPv6 extension headers as are passed over.
@@ -241,6 +242,39 @@ impl Packet {
         let family = if frame.opaque_flag(family == Family::V6) { Family::V6 } else { Family::V4 };
         let transport = if frame.opaque_flag(transport == Transport::Tcp) { Transport::Tcp } else { Transport::Udp };
         Ok(Self { family, transport, addresses, source_port, destination_port, payload, length, fragment })
+    }
+
+    /// Reads the headers of the commonest frames: Ethernet without tags, IPv4 without options or fragments, UDP that fills
+    /// it, a whole DNS header. It gives what [`Packet::read`] does, in less time; `None` of any other frame.
+    #[inline(always)]
+    pub fn plain<F: Frame>(frame: &F, ports: Ports) -> Option<Self> {
+        const IP: usize = 14;
+        const UDP: usize = IP + 20;
+        const PAYLOAD: usize = UDP + 8;
+        // One look at the frame's length, which the compiler remembers.
+        frame.read::<{ PAYLOAD + HEADER }>(0)?;
+        let [e0, e1] = frame.read(IP - 2)?;
+        let [version, _, t0, t1, _, _, f0, f1, _, protocol, ..] = frame.read::<20>(IP)?;
+        let [s0, s1, d0, d1, l0, l1, _, _] = frame.read(UDP)?;
+        let total = usize::from(u16::from_be_bytes([t0, t1]));
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let same = total == length.wrapping_add(UDP - IP);
+        let whole = u16::from_be_bytes([f0, f1]) & 0x3FFF == 0;
+        let kind = u32::from_be_bytes([e0, e1, version, protocol]) == u32::from_be_bytes([8, 0, 0x45, 17]);
+        if !(kind && whole && same && length >= PAYLOAD + HEADER - UDP) {
+            return None;
+        }
+        let (source_port, destination_port) = ported([s0, s1], [d0, d1], ports).ok()?;
+        Some(Self {
+            family: Family::V4,
+            transport: Transport::Udp,
+            addresses: IP + 12,
+            source_port,
+            destination_port,
+            payload: PAYLOAD,
+            length: length.wrapping_sub(PAYLOAD - UDP),
+            fragment: false,
+        })
     }
 
     /// The source address, from the frame that this was read from; IPv4 as `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).

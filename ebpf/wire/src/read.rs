@@ -28,37 +28,52 @@ impl<T: FnMut(&Packet, &Message)> Each for T {
 /// The reason why there is none; or, behind the messages that there are, [`Skip::Truncated`] if the capture cut off more.
 #[inline(always)]
 pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each) -> Result<(), Skip> {
+    if link == Link::Ethernet
+        && let Some(packet) = Packet::plain(frame, ports)
+    {
+        return datagram(frame, &packet, each);
+    }
     let packet = Packet::read(frame, link, ports)?;
-    let end = packet.payload.wrapping_add(packet.length);
     if packet.transport == Transport::Tcp {
+        let end = packet.payload.wrapping_add(packet.length);
         return segment(frame, &packet, ports, end, each);
     }
-    each.message(&packet, &datagram(frame, &packet)?);
-    Ok(())
+    datagram(frame, &packet, each)
 }
 
 /// Reads the message that is the payload of a datagram.
-///
-/// # Errors
-/// The reason why it cannot be counted.
 #[inline(always)]
-pub fn datagram<F: Frame>(frame: &F, packet: &Packet) -> Result<Message, Skip> {
+fn datagram<F: Frame>(frame: &F, packet: &Packet, each: &mut impl Each) -> Result<(), Skip> {
+    let place = payload(packet);
+    let header = Header::read(frame, place)?;
     let mut message = Message::BLANK;
-    datagram_question(frame, packet, &mut message)?.finish(frame, &mut message);
-    Ok(message)
+    // Compiled apart, so that what is counted of a query knows that there is nothing else in it.
+    if header.response() {
+        dns::question(frame, place, &header, &mut message)?.finish(frame, &mut message);
+        each.message(packet, &message);
+    } else {
+        dns::question(frame, place, &header, &mut message)?;
+        each.message(packet, &message);
+    }
+    Ok(())
 }
 
-/// The same up to its records: the walk over them is still to be finished.
+/// Reads the message that is the payload of a datagram up to its records: the walk over them is still to be finished.
 ///
 /// # Errors
 /// The reason why it cannot be counted.
 #[inline(always)]
 pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Message) -> Result<Walk, Skip> {
-    let end = packet.payload.wrapping_add(packet.length);
-    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
-    let place = Place { at: packet.payload, end, past_end };
+    let place = payload(packet);
     let header = Header::read(frame, place)?;
     dns::question(frame, place, &header, message)
+}
+
+/// The place of the message that is a datagram's payload.
+#[inline(always)]
+const fn payload(packet: &Packet) -> Place {
+    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
+    Place { at: packet.payload, end: packet.payload.wrapping_add(packet.length), past_end }
 }
 
 /// Reads the messages of a TCP segment.

@@ -71,11 +71,11 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
     let mut depths = shape.depths;
     for depth in 0..DEPTH + 1 {
         if depths & 1 != 0 {
-            let entry = entry(name::scatter(hash), shape, buckets);
-            if slot_of(entry) != OTHER {
-                slot = slot_of(entry);
+            let found = look_up(name::scatter(hash), shape, buckets);
+            if found.slot != OTHER {
+                slot = found.slot;
             }
-            if entry & DEEPER == 0 {
+            if !found.deeper {
                 break;
             }
         }
@@ -87,6 +87,68 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
         hash = name::suffix(hash, label);
     }
     slot
+}
+
+/// The hashes of all suffixes of a name that [`find`] may look up, the shortest first: for those who look many names up at
+/// once, step by step.
+pub struct Suffixes<'a, F> {
+    frame: &'a F,
+    key: &'a Key,
+    leftwards: name::Leftwards,
+    /// The hash of the suffix that was reached.
+    hash: u64,
+    /// Bit n: names n labels longer than it are to be looked up.
+    depths: u32,
+}
+
+impl<'a, F: Frame> Suffixes<'a, F> {
+    /// The suffixes of `name`, read from `frame`.
+    #[inline(always)]
+    pub fn of(frame: &'a F, name: &Name, key: &'a Key, shape: Shape) -> Self {
+        let present = (2_u32 << name.labels.min(DEPTH)).wrapping_sub(1);
+        Self { frame, key, leftwards: name.leftwards(), hash: 0, depths: shape.depths & present }
+    }
+}
+
+impl<F: Frame> Iterator for Suffixes<'_, F> {
+    type Item = u64;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u64> {
+        if self.depths == 0 {
+            return None;
+        }
+        while self.depths & 1 == 0 {
+            self.hash = name::suffix(self.hash, self.leftwards.hash(self.frame, self.key)?);
+            self.depths >>= 1;
+        }
+        self.depths &= !1;
+        Some(name::scatter(self.hash))
+    }
+}
+
+/// What a table holds of a suffix: of one that it does not have, [`OTHER`] and nothing deeper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its slot; [`OTHER`] if it is not configured itself.
+    pub slot: u32,
+    /// Longer names are configured below it.
+    pub deeper: bool,
+}
+
+/// Looks up one suffix by its hash.
+#[must_use]
+#[inline(always)]
+pub fn look_up<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Found {
+    let entry = entry(hash, shape, buckets);
+    Found { slot: slot_of(entry), deeper: entry & DEEPER != 0 }
+}
+
+/// The bucket where looking up a hash begins, and mostly ends.
+#[must_use]
+#[inline(always)]
+pub const fn first_bucket(hash: u64, shape: Shape) -> usize {
+    index(hash, 0, shape)
 }
 
 /// The entry of a suffix, without its fingerprint; 0 if there is none.

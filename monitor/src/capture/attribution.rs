@@ -131,25 +131,45 @@ impl Attribution {
         }
     }
 
+    /// The zone table; `None` while it learns.
+    #[inline(always)]
+    pub(super) fn lines(&self) -> Option<(Shape, &Lines)> {
+        match &self.zones {
+            Zones::Table { shape, buckets } => Some((*shape, buckets)),
+            Zones::Learner(_) => None,
+        }
+    }
+
     /// Where a message of `frame` counts. A direction that is not `known` follows from the service prefixes: a query to
     /// one is received, a response from one is sent, all else is upstream; without prefixes nothing is upstream.
     #[must_use]
     #[inline(always)]
     pub fn place(&self, frame: &[u8], packet: &Packet, message: &Message, known: Option<Direction>) -> Place {
-        let (served, upstream) = match message.response {
-            true => (Direction::Sent, Direction::Received),
-            false => (Direction::Received, Direction::Sent),
-        };
-        if known.is_some_and(|direction| direction != served) {
-            return Place { direction: upstream, zone: count::OTHER, prefix: None };
+        let (direction, prefix) = self.side(frame, packet, message, known);
+        let zone = if direction == serving(message) { self.zone(frame, message) } else { count::OTHER };
+        Place { direction, zone, prefix }
+    }
+
+    /// The direction and the service prefix's slot of a [`Place`], whose zone is not looked up.
+    #[inline(always)]
+    pub(super) fn side(
+        &self,
+        frame: &[u8],
+        packet: &Packet,
+        message: &Message,
+        known: Option<Direction>,
+    ) -> (Direction, Option<u32>) {
+        let upstream = if message.response { Direction::Received } else { Direction::Sent };
+        if known == Some(upstream) {
+            return (upstream, None);
         }
         let prefix = self.prefix(frame, packet, message);
         if known.is_none() && prefix.is_none() && !self.prefixes.is_empty() {
-            return Place { direction: upstream, zone: count::OTHER, prefix: None };
+            return (upstream, None);
         }
         #[expect(clippy::cast_possible_truncation, reason = "slots are u32, and prefixes are among them")]
         let prefix = prefix.map(|index| self.slots.zones + 1 + index as u32);
-        Place { direction: served, zone: self.zone(frame, message), prefix }
+        (serving(message), prefix)
     }
 
     /// The index of the service prefix that the message is to or from.
@@ -168,9 +188,18 @@ impl Attribution {
         match &self.zones {
             Zones::Table { shape, buckets } => zones::find(&Slice(frame), &message.qname, &self.key, *shape, buckets),
             Zones::Learner(_) if !message.is_query_opcode() => count::OTHER,
-            Zones::Learner(learner) => learner.slot(frame, &message.qname, &self.key, !message.response),
+            Zones::Learner(learner) => {
+                // A copy: what is not borrowed elsewhere need not be in memory.
+                let qname = message.qname;
+                learner.slot(frame, &qname, &self.key, !message.response)
+            }
         }
     }
+}
+
+/// The direction of a message that this host serves: queries come in, responses go out.
+const fn serving(message: &Message) -> Direction {
+    if message.response { Direction::Sent } else { Direction::Received }
 }
 
 /// Names in wire format, one behind the other.

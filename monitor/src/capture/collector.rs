@@ -1,6 +1,7 @@
 //! Several tallies become one sample: sums of what moved in any of them. It costs what moved.
 
 use super::attribution::Attribution;
+use super::batch::Batch;
 use super::tally::Tally;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +15,8 @@ pub struct Desk {
     pub attribution: Arc<Attribution>,
     /// How many there were.
     pub tally: Tally,
+    /// What does not count yet: nothing, while nobody holds the lock.
+    pub batch: Batch,
 }
 
 /// The desks of all threads, in the generation they are in.
@@ -67,7 +70,7 @@ impl Collector {
 
 impl Desk {
     fn new(attribution: &Arc<Attribution>) -> Self {
-        Self { attribution: Arc::clone(attribution), tally: Tally::new(attribution.slots()) }
+        Self { attribution: Arc::clone(attribution), tally: Tally::new(attribution.slots()), batch: Batch::default() }
     }
 }
 

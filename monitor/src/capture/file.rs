@@ -4,13 +4,15 @@
 //! they would have. What is made of the samples, and what is printed, is the caller's.
 
 mod ahead;
+mod source;
 
 use super::attribution::Attribution;
-use super::tally::{Tally, count_frame};
+use super::batch::Batch;
+use super::tally::Tally;
 use super::{collector, link};
 use engine::{Sample, Sight, Time, Wall};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pcap::{Capture, Offline, Precision};
+use source::Source;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::{Link, Ports};
@@ -104,10 +106,10 @@ pub fn read(
     each: impl FnMut(Sample),
 ) -> Extent {
     let mut extent = Extent::default();
-    let mut ticks = Ticks::new(Tally::new(attribution.slots()), tick, each);
+    let mut ticks = Ticks::new(attribution, tick, each);
     let mut read = || {
         files.iter().try_for_each(found)?;
-        files.iter().try_for_each(|file| one(file, ports, attribution, bar, &mut ticks, &mut extent.cut))
+        files.iter().try_for_each(|file| one(file, ports, bar, &mut ticks, &mut extent.cut))
     };
     extent.failed = read().err();
     ticks.close();
@@ -130,19 +132,18 @@ fn found(file: &PathBuf) -> Result<(), Error> {
 fn one(
     file: &Path,
     ports: Ports,
-    attribution: &Attribution,
     bar: &ProgressBar,
-    ticks: &mut Ticks<impl FnMut(Sample)>,
+    ticks: &mut Ticks<'_, impl FnMut(Sample)>,
     cut: &mut Vec<CutOff>,
 ) -> Result<(), Error> {
-    let (capture, link) = open(file)?;
+    let (source, link) = open(file)?;
     let before = ticks.frames;
     let mut bytes = 0;
     // What comes over a pipe may be live: nothing waits there for more to come.
     let most = if file == Path::new("-") { 1 } else { usize::MAX };
-    let end = ahead::frames(capture, most, |time, frame| {
+    let end = ahead::frames(source, most, |time, frame| {
         ticks.frame(time.clamp(0, LATEST));
-        count_frame(attribution, ports, link, frame, None, &mut ticks.tally);
+        ticks.batch.count_frame(ticks.attribution, ports, link, frame, None, &mut ticks.tally);
         bytes += 16 + frame.len() as u64;
         if ticks.frames.is_multiple_of(STRIDE) {
             bar.inc(std::mem::take(&mut bytes));
@@ -160,13 +161,12 @@ fn one(
     Ok(())
 }
 
-fn open(file: &Path) -> Result<(Capture<Offline>, Link), Error> {
-    let capture = Capture::from_file_with_precision(file, Precision::Nano)
-        .map_err(|error| Error::Open { file: file.to_owned(), why: said(file, &error) })?;
-    let datalink = capture.get_datalink();
+fn open(file: &Path) -> Result<(Source, Link), Error> {
+    let source = Source::open(file).map_err(|error| Error::Open { file: file.to_owned(), why: said(file, &error) })?;
+    let datalink = source.capture.get_datalink();
     let link =
         link::of(datalink).ok_or_else(|| Error::Link { file: file.to_owned(), datalink: link::print(datalink) })?;
-    Ok((capture, link))
+    Ok((source, link))
 }
 
 /// What libpcap says, without the file's name, which the error has already.
@@ -176,7 +176,9 @@ fn said(file: &Path, error: &pcap::Error) -> String {
 }
 
 /// The clock of a capture file, and what is sampled at its ticks. All times are nanoseconds since 1970.
-struct Ticks<F> {
+struct Ticks<'a, F> {
+    attribution: &'a Attribution,
+    batch: Batch,
     tally: Tally,
     tick: i64,
     each: F,
@@ -186,10 +188,11 @@ struct Ticks<F> {
     next: i64,
 }
 
-impl<F: FnMut(Sample)> Ticks<F> {
-    fn new(tally: Tally, tick: Duration, each: F) -> Self {
+impl<'a, F: FnMut(Sample)> Ticks<'a, F> {
+    fn new(attribution: &'a Attribution, tick: Duration, each: F) -> Self {
         let tick = i64::try_from(tick.as_nanos()).unwrap_or(i64::MAX).max(1);
-        Self { tally, tick, each, frames: 0, first: 0, last: i64::MIN, next: i64::MIN }
+        let (batch, tally) = (Batch::default(), Tally::new(attribution.slots()));
+        Self { attribution, batch, tally, tick, each, frames: 0, first: 0, last: i64::MIN, next: i64::MIN }
     }
 
     /// Takes every sample that is due before a frame of this time is counted.
@@ -226,6 +229,7 @@ impl<F: FnMut(Sample)> Ticks<F> {
     }
 
     fn sample(&mut self) {
+        self.batch.settle(self.attribution, &mut self.tally);
         let sight = Sight { blind: Vec::new(), frames: self.frames, dropped: 0 };
         let at = Time(u64::try_from(self.next).unwrap_or(0));
         (self.each)(collector::merge(&mut [&mut self.tally], 0, at, Wall(self.next), sight));

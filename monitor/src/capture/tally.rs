@@ -76,6 +76,12 @@ impl Tally {
         self.crowded
     }
 
+    /// Has the processor fetch a slot while it goes on with other work.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, slot: u32) {
+        self.slots.prefetch(slot as usize);
+    }
+
     /// The slot of a row, and its columns that moved in this epoch.
     pub(super) fn row_moved(&self, row: usize) -> (u32, u64) {
         let row = &self.rows[row];

@@ -10,6 +10,9 @@ pub(crate) fn check(bytes: &[u8]) {
     let link = LINKS[usize::from(first) % LINKS.len()];
     let whole = read(link, frame);
     assert!(!whole.is_empty());
+    if let Some(packet) = Packet::plain(&Slice(frame), Ports::DNS) {
+        assert_eq!(Packet::read(&Slice(frame), Link::Ethernet, Ports::DNS), Ok(packet));
+    }
     let messages = whole.iter().filter(|it| it.is_ok()).count();
     assert!(whole.len() <= messages + 1, "more than one reason");
     for (packet, message) in whole.iter().flatten() {

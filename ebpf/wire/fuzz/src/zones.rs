@@ -2,7 +2,7 @@
 //!
 //! Each label of the input is a byte of length, of which only the lowest bits count, so that names have much in common.
 
-use wire::zones::{buckets_for, build, find};
+use wire::zones::{Bucket, Shape, Suffixes, buckets_for, build, find, look_up};
 use wire::{Key, Name, Skip, Slice, count};
 
 pub(crate) fn check(bytes: &[u8]) {
@@ -24,7 +24,26 @@ pub(crate) fn check(bytes: &[u8]) {
     };
     let frame = [&[0; 8], &query[..]].concat();
     let name = Name::read(&Slice(&frame), 8, frame.len(), Skip::Malformed).expect("it was made so");
-    assert_eq!(find(&Slice(&frame), &name, &key, shape, &buckets[..]), longest(&names, &query), "{names:?} {query:?}");
+    let found = find(&Slice(&frame), &name, &key, shape, &buckets[..]);
+    assert_eq!(found, longest(&names, &query), "{names:?} {query:?}");
+    assert_eq!(
+        found,
+        step_by_step(Suffixes::of(&Slice(&frame), &name, &key, shape), shape, &buckets),
+        "{names:?} {query:?}"
+    );
+}
+
+/// What [`find`] does, by those who know all hashes beforehand.
+fn step_by_step(hashes: impl Iterator<Item = u64>, shape: Shape, buckets: &[Bucket]) -> u32 {
+    let mut slot = count::OTHER;
+    for hash in hashes {
+        let found = look_up(hash, shape, buckets);
+        slot = if found.slot == count::OTHER { slot } else { found.slot };
+        if !found.deeper {
+            break;
+        }
+    }
+    slot
 }
 
 /// The slot of the longest of `names` that is a suffix of `query`, the first if it is there twice.

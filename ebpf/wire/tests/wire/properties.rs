@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use wire::Link;
+use wire::{Link, Packet, Ports, Slice};
 
 use crate::build::*;
 use crate::corpus;
@@ -37,6 +37,22 @@ proptest! {
         let at = at.index(frame.len());
         frame[at] = byte;
         corpus::frame::check(&[&[0], &frame[..]].concat());
+    }
+
+    #[test]
+    fn the_commonest_frames_are_read_at_once_as_all_others_are(which in 0..3_usize, changes in vec((0..42_usize, any::<u8>()), 0..3), padding in 0..3_usize) {
+        let mut frame = [plain(&query("www.example.com.")), plain(&response("example.com.", 3, &[22])), ethernet(&v6(17, &udp(&query("."))))][which].clone();
+        for (at, byte) in changes {
+            frame[at] = byte;
+        }
+        frame.resize(frame.len() + padding, 0);
+        for ports in [Ports::DNS, Ports::new(&[853, 0xC000]).unwrap()] {
+            let read = Packet::read(&Slice(&frame), Link::Ethernet, ports);
+            match Packet::plain(&Slice(&frame), ports) {
+                Some(packet) => prop_assert_eq!(read, Ok(packet)),
+                None => prop_assert!(read.is_err() || frame[12..] != plain(&query("www.example.com."))[12..]),
+            }
+        }
     }
 
     #[test]

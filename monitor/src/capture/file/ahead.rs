@@ -1,5 +1,6 @@
 //! Reads ahead: one thread takes records from libpcap while another counts those before them.
 
+use super::source::Source;
 use crossbeam_channel::bounded;
 use pcap::{Capture, Offline};
 use std::panic::resume_unwind;
@@ -12,14 +13,14 @@ const AHEAD: usize = 4;
 const BYTES: usize = 128 << 10;
 
 /// Gives `each` every frame with its time, in nanoseconds since 1970, in batches of at most `most`; what ended it.
-pub(super) fn frames(mut capture: Capture<Offline>, most: usize, mut each: impl FnMut(i64, &[u8])) -> pcap::Error {
+pub(super) fn frames(mut source: Source, most: usize, mut each: impl FnMut(i64, &[u8])) -> pcap::Error {
     let (full, batches) = bounded::<Batch>(AHEAD);
     let (empty, spare) = bounded::<Batch>(AHEAD);
     thread::scope(|scope| {
         let reader = scope.spawn(move || {
             loop {
                 let mut batch = spare.try_recv().unwrap_or_default();
-                let filled = batch.fill(&mut capture, most);
+                let filled = batch.fill(&mut source.capture, most);
                 if full.send(batch).is_err() {
                     return pcap::Error::NoMorePackets;
                 }

@@ -5,7 +5,6 @@ use super::handle::{Handle, Orders, said};
 use super::stop::{Stop, poll};
 use crate::capture::collector::Desk;
 use crate::capture::interface::{DOWN, GONE, Interface, look};
-use crate::capture::tally::count_frame;
 use crate::privileges;
 use caps::Capability;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -177,17 +176,20 @@ impl Watch {
 
     fn batch(&self, handle: &mut Handle) -> Result<(), pcap::Error> {
         let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
-        let Desk { attribution, tally } = &mut *desk;
-        for _ in 0..BATCH {
-            match handle.capture.next_packet() {
-                Ok(packet) => {
-                    count_frame(attribution, self.orders.ports, handle.link, packet.data, handle.known, tally);
-                }
-                Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => break,
-                Err(error) => return Err(error),
+        let Desk { attribution, tally, batch } = &mut *desk;
+        let mut frames = || {
+            for _ in 0..BATCH {
+                let frame = handle.capture.next_packet()?.data;
+                batch.count_frame(attribution, self.orders.ports, handle.link, frame, handle.known, tally);
             }
+            Ok(())
+        };
+        let end = frames();
+        batch.settle(attribution, tally);
+        match end {
+            Ok(()) | Err(pcap::Error::TimeoutExpired | pcap::Error::NoMorePackets) => Ok(()),
+            Err(error) => Err(error),
         }
-        Ok(())
     }
 
     fn publish(&self, handles: &mut [Handle]) {
