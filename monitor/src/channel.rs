@@ -269,6 +269,7 @@ impl Running {
                 std::thread::Builder::new()
                     .name("log".to_owned())
                     .spawn(move || {
+                        crate::privileges::keep(&[]);
                         log::run(&work, &target, &runtime);
                         drop(ended);
                     })

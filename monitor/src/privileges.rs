@@ -11,6 +11,9 @@ const ALL: [Capability; 5] = [
     Capability::CAP_SYS_ADMIN,
 ];
 
+/// Gives a program all that counting may need, where it is not root.
+pub const SETCAP: &str = "setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep";
+
 /// Which of these the calling thread has not, by their names.
 #[must_use]
 pub fn missing(wanted: &[Capability]) -> Vec<String> {

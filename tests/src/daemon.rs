@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
@@ -83,6 +84,8 @@ pub struct Orders<'o> {
     pub variables: &'o [(&'o str, &'o str)],
     /// Where its metrics are, if not at [`METRICS`].
     pub metrics: Option<&'static str>,
+    /// A program that starts it, and its arguments; then everybody may write to its folder.
+    pub through: &'o [&'o str],
 }
 
 /// `oopsd run`, until it is dropped.
@@ -109,7 +112,10 @@ impl Oopsd {
             fs::write(folder.path().join(name), text)?;
         }
         let arguments = [&["-c", file.to_str().context("UTF-8")?], orders.arguments].concat();
-        let running = spawn(namespace, folder.path(), &arguments, orders.variables)?;
+        if !orders.through.is_empty() {
+            fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
+        }
+        let running = spawn(namespace, folder.path(), &arguments, orders)?;
         let metrics = orders.metrics.unwrap_or(METRICS);
         let arguments = orders.arguments.iter().map(|&argument| argument.to_owned()).collect();
         let mut daemon = Self { namespace: Arc::clone(namespace), folder, running, metrics, arguments };
@@ -123,7 +129,7 @@ impl Oopsd {
     /// When it cannot be started.
     pub fn bare(namespace: &Arc<Namespace>, arguments: &[&str]) -> Result<Self> {
         let folder = folder()?;
-        let running = spawn(namespace, folder.path(), arguments, &[])?;
+        let running = spawn(namespace, folder.path(), arguments, &Orders::default())?;
         Ok(Self { namespace: Arc::clone(namespace), folder, running, metrics: METRICS, arguments: Vec::new() })
     }
 
@@ -192,7 +198,7 @@ impl Oopsd {
         let file = self.path("oopsd.toml");
         let arguments = self.arguments.iter().map(String::as_str);
         let arguments: Vec<&str> = ["-c", file.to_str().context("UTF-8")?].into_iter().chain(arguments).collect();
-        self.running = spawn(&self.namespace, self.folder.path(), &arguments, &[])?;
+        self.running = spawn(&self.namespace, self.folder.path(), &arguments, &Orders::default())?;
         Ok(())
     }
 
@@ -369,12 +375,12 @@ fn text(orders: &Orders<'_>) -> String {
 }
 
 /// Its standard output and error are files in the folder, and are appended to.
-fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Running> {
+fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], orders: &Orders<'_>) -> Result<Running> {
     let append = |name| File::options().append(true).create(true).open(folder.join(name));
     // The variables are for oopsd, not for what starts it.
     let mut command = namespace.command("env");
-    command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
-    command.arg(oopsd()?).arg("run").args(arguments);
+    command.args(orders.variables.iter().map(|(name, value)| format!("{name}={value}")));
+    command.args(orders.through).arg(oopsd()?).arg("run").args(arguments);
     command.stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
     Running::start(&mut command)
 }

@@ -18,7 +18,7 @@ pub mod trial;
 pub use error::Error;
 
 use super::Status;
-use super::attribution::Attribution;
+use super::attribution::{Attribution, Slots};
 use super::collector;
 use crate::cli;
 use crate::{config, privileges};
@@ -35,6 +35,20 @@ use std::time::{Duration, Instant};
 static OBJECT: Option<&[u8]> = Some(aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/kernel.o")));
 #[cfg(not(kernel_object))]
 static OBJECT: Option<&[u8]> = None;
+
+/// Whether this binary has programs for the kernel.
+#[must_use]
+pub const fn is_built() -> bool {
+    OBJECT.is_some()
+}
+
+/// How many bytes the counters for so many zones and prefixes take in this machine's kernel; and for how many CPUs.
+#[must_use]
+pub fn memory(zones: u32, prefixes: usize) -> (u64, usize) {
+    let slots = Slots { zones, prefixes: u32::try_from(prefixes).unwrap_or(u32::MAX) };
+    let room = half::Room::of(slots, wire::zones::buckets_for(zones as usize));
+    (room.bytes(), room.cpus)
+}
 
 /// How often it is looked what has become of the interfaces, beyond what each sample asks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -190,7 +204,12 @@ impl Kernel {
         self.abandon();
         self.maps.fill(attribution, config.ports)?;
         for interface in &config.interfaces {
-            if !self.ports.iter().any(|port| port.interface == *interface && port.is_kept()) {
+            let known = self.ports.iter_mut().find(|port| port.interface == *interface);
+            if !known.as_ref().is_some_and(|port| port.is_kept()) {
+                if let Some(known) = known {
+                    // It is blind with what it has left.
+                    known.detach();
+                }
                 self.prepared.push(Port::new(interface, self.rungs, &self.loaded)?);
             }
         }

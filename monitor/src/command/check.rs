@@ -1,12 +1,16 @@
 //! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
 
+use crate::capture::kernel;
 use crate::channel::Config as Channel;
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
+use crate::privileges;
 use crate::router::Config as Router;
 use crate::router::kernel_table::bird_fragment;
+use caps::Capability;
 use engine::{Condition, Judged, Kind, Plan, Policy, Route, Scope};
 use reqwest::Url;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -32,8 +36,8 @@ pub fn check(path: &Path, out: &mut impl Write) -> Result<(), Error> {
     for warning in &config.warnings {
         writeln!(out, "\nwarning: {warning}")?;
     }
-    for missing in missing_here(&config) {
-        writeln!(out, "\nhere: {missing}")?;
+    for text in here(&config) {
+        writeln!(out, "\nhere: {text}")?;
     }
     out.flush()?;
     Ok(())
@@ -49,6 +53,9 @@ fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     line(out, "captures", &format!("{interfaces}; ports {}", ports.join(", ")))?;
     let buffer = show_size(capture.buffer as u64);
     line(out, "reads", &format!("threads an interface: {}, each with {buffer} of buffer", capture.threads))?;
+    let pinned =
+        if capture.pin { format!("pinned in {}", capture.pin_path.display()) } else { String::from("not pinned") };
+    line(out, "kernel", &format!("{} of counters at most; {pinned}", show_size(capture.kernel_memory)))?;
     let (tick, window) = (show_duration(plan.tick), show_duration(plan.window));
     line(
         out,
@@ -166,33 +173,41 @@ fn public(url: &str) -> String {
     if url.path() == "/" && url.query().is_none() { origin } else { format!("{origin}/...") }
 }
 
-/// What this process or machine lacks to run the configuration.
-fn missing_here(config: &Config) -> Vec<String> {
-    let mut missing = Vec::new();
+/// What this machine makes of the configuration, and what it or this process lacks.
+fn here(config: &Config) -> Vec<String> {
+    let mut here = Vec::new();
     for interface in &config.capture.interfaces {
         if !Path::new("/sys/class/net").join(interface).exists() {
-            missing.push(format!("there is no interface {interface}"));
+            here.push(format!("there is no interface {interface}"));
         }
     }
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let held = effective(&status);
-    if held & NET_RAW == 0 {
-        missing.push(String::from("CAP_NET_RAW is missing, which packet sockets need"));
+    if kernel::is_built() {
+        let (needed, cpus) = kernel::memory(config.plan.names.zones(), config.prefixes.len());
+        let mut text = format!("counters in the kernel take {} MiB for CPUs: {cpus}", needed.div_ceil(1 << 20));
+        if needed > config.capture.kernel_memory {
+            let limit = show_size(config.capture.kernel_memory);
+            let _ = write!(text, ", and `kernel-memory` allows {limit}: packet sockets would count");
+        }
+        here.push(text);
+    } else {
+        here.push(String::from("this binary has no kernel capture: packet sockets would count"));
     }
-    if held & NET_ADMIN == 0 && !config.routers.is_empty() {
-        missing.push(String::from("CAP_NET_ADMIN is missing, which kernel tables need"));
+    let kernel = privileges::missing_for_the_kernel();
+    if !kernel.is_empty() {
+        here.push(format!("missing, and needed to count in the kernel: {}", kernel.join(", ")));
     }
-    missing
-}
-
-/// Bits of capabilities (linux/capability.h).
-const NET_ADMIN: u64 = 1 << 12;
-const NET_RAW: u64 = 1 << 13;
-
-/// The effective capabilities in the text of `/proc/self/status`; none if it does not say.
-fn effective(status: &str) -> u64 {
-    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    held.and_then(|held| u64::from_str_radix(held.trim(), 16).ok()).unwrap_or(0)
+    let socket = privileges::missing(&[Capability::CAP_NET_RAW]);
+    if !socket.is_empty() {
+        here.push(String::from("missing, and needed to count by packet sockets: CAP_NET_RAW"));
+    }
+    if !kernel.is_empty() || !socket.is_empty() {
+        let program = std::env::current_exe().map_or_else(|_| String::from("oopsd"), |path| path.display().to_string());
+        here.push(format!("{} {program}", privileges::SETCAP));
+    }
+    if !config.routers.is_empty() && !privileges::missing(&[Capability::CAP_NET_ADMIN]).is_empty() {
+        here.push(String::from("missing, and needed by kernel tables: CAP_NET_ADMIN"));
+    }
+    here
 }
 
 fn line(out: &mut impl Write, what: &str, text: &str) -> io::Result<()> {
@@ -224,6 +239,7 @@ mod tests {
         node ams1
           captures   eth0; ports 53
           reads      threads an interface: 1, each with 16MiB of buffer
+          kernel     1GiB of counters at most; not pinned
           measures   every 100ms, rates over 1s, slopes over 5s
           blind      from 1% of frames lost
           counts     zones: 2, groups of zones: 1, service prefixes: 2
@@ -295,12 +311,6 @@ mod tests {
         assert!(text.contains(&format!("every {}", show_duration(defaults::TICK))), "{text}");
         let falling = show_number(10_000.0 * defaults::FALLING);
         assert!(text.contains(&format!("under {falling} for {}", show_duration(defaults::KEEP_FOR))), "{text}");
-    }
-
-    #[test]
-    fn capabilities_are_read_from_the_status() {
-        assert_eq!(effective("Name:\tx\nCapEff:\t0000000000003000\n"), NET_ADMIN | NET_RAW);
-        assert_eq!(effective(""), 0);
     }
 
     fn printed(text: &str) -> String {

@@ -44,7 +44,8 @@ fn a_stall_under_constant_load_makes_no_edge_and_what_it_lost_is_said() -> Resul
 
 #[test]
 fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_lost() -> Result<()> {
-    let orders = Orders { config: BUSY, capture: "buffer = \"64KiB\"", ..Orders::default() };
+    let arguments = ["--capture", "socket"];
+    let orders = Orders { config: BUSY, capture: "buffer = \"64KiB\"", arguments: &arguments, ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let load = site.queries(20_000)?;
     ensure!(oopsd.signal(1)?["condition"] == "busy");

@@ -11,21 +11,21 @@ use tests::message::query;
 use tests::site::{SERVICE, Site};
 
 /// A BPF file system of its own, which goes away with it.
-struct Bpffs(TempDir);
+pub(crate) struct Bpffs(TempDir);
 
 impl Bpffs {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("oopsd-pins").tempdir()?;
         run(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(folder.path()))?;
         Ok(Self(folder))
     }
 
-    fn pins(&self) -> PathBuf {
+    pub(crate) fn pins(&self) -> PathBuf {
         self.0.path().join("oopsd")
     }
 
     /// What `[capture]` says of it.
-    fn capture(&self, pin: bool) -> String {
+    pub(crate) fn capture(&self, pin: bool) -> String {
         format!("pin = {pin}\npin-path = \"{}\"\n", self.pins().display())
     }
 }

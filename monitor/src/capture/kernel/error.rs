@@ -22,7 +22,7 @@ pub enum Error {
     #[error("{0} is no Ethernet interface")]
     NotEthernet(String),
     /// The process may not do it.
-    #[error("missing: {0} (setcap cap_bpf,cap_perfmon,cap_net_admin,cap_net_raw+ep)")]
+    #[error("missing: {0} ({SETCAP})", SETCAP = crate::privileges::SETCAP)]
     Capability(String),
     /// The kernel or the object is not as expected.
     #[error("the programs cannot be loaded")]
