@@ -10,17 +10,16 @@ const ATTRIBUTE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Request {
     bytes: Vec<u8>,
+    flags: libc::c_int,
 }
 
 impl Request {
     /// Of this type (`RTM_*`) and with these flags beside `NLM_F_REQUEST`; `head` is what this type begins with.
-    pub(super) fn new(kind: u16, flags: u16, head: &[u8]) -> Self {
-        let flags = flags | libc::NLM_F_REQUEST as u16;
+    pub(super) fn new(kind: u16, flags: libc::c_int, head: &[u8]) -> Self {
         let mut bytes = vec![0; HEADER];
         bytes[4..6].copy_from_slice(&kind.to_ne_bytes());
-        bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
         bytes.extend_from_slice(head);
-        Self { bytes }
+        Self { bytes, flags: flags | libc::NLM_F_REQUEST }
     }
 
     /// Appends an attribute.
@@ -45,12 +44,12 @@ impl Request {
     pub(super) fn ask(mut self) -> io::Result<Vec<Vec<u8>>> {
         let length = u32::try_from(self.bytes.len()).map_err(io::Error::other)?;
         self.bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        let flags = u16::from_ne_bytes([self.bytes[6], self.bytes[7]]);
-        let acknowledged = (flags | libc::NLM_F_ACK as u16).to_ne_bytes();
         // The end of a dump is said anyway. NLM_F_EXCL is one of its two bits.
-        if flags & libc::NLM_F_DUMP as u16 != libc::NLM_F_DUMP as u16 {
-            self.bytes[6..8].copy_from_slice(&acknowledged);
+        if self.flags & libc::NLM_F_DUMP != libc::NLM_F_DUMP {
+            self.flags |= libc::NLM_F_ACK;
         }
+        let flags = u16::try_from(self.flags).map_err(io::Error::other)?;
+        self.bytes[6..8].copy_from_slice(&flags.to_ne_bytes());
         let socket = open()?;
         // SAFETY: the bytes are as many as said.
         let sent = unsafe { libc::send(socket.as_raw_fd(), self.bytes.as_ptr().cast(), self.bytes.len(), 0) };

@@ -36,7 +36,7 @@ fn counts_exactly(wanted: &str, kind: &str) -> Result<()> {
     exchange(&site, &oopsd)?;
     let (status, _) = oopsd.stop()?;
     ensure!(status.success(), "{status}: {}", oopsd.stderr());
-    ensure!(attached(&site.host)? == "", "left behind: {}", attached(&site.host)?);
+    ensure!(attached(&site.host)?.is_empty(), "left behind: {}", attached(&site.host)?);
     Ok(())
 }
 

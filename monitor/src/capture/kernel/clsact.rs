@@ -111,7 +111,7 @@ impl Filter {
     fn request(&self, kind: u16, flags: libc::c_int, handle: u32, priority: u32) -> Request {
         let all_protocols = u32::from(3_u16.to_be());
         let info = priority << 16 | all_protocols;
-        Request::new(kind, flags as u16, &head(self.interface, handle, self.way.parent(), info))
+        Request::new(kind, flags, &head(self.interface, handle, self.way.parent(), info))
     }
 }
 
@@ -126,7 +126,7 @@ struct Found {
 fn filters(interface: u32, way: Way) -> Vec<Found> {
     const TCA_BPF_NAME: u16 = 7;
     const TCA_BPF_ID: u16 = 11;
-    let request = Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP as u16, &head(interface, 0, way.parent(), 0));
+    let request = Request::new(libc::RTM_GETTFILTER, libc::NLM_F_DUMP, &head(interface, 0, way.parent(), 0));
     let found = |body: Vec<u8>| {
         let (handle, info) = (word(&body, 8), word(&body, 16));
         let options =
@@ -150,7 +150,7 @@ fn make_qdisc(interface: u32) -> io::Result<bool> {
 }
 
 fn qdisc(kind: u16, flags: libc::c_int, interface: u32) -> Request {
-    Request::new(kind, flags as u16, &head(interface, 0xFFFF_0000, 0xFFFF_FFF1, 0)).with(libc::TCA_KIND, b"clsact\0")
+    Request::new(kind, flags, &head(interface, 0xFFFF_0000, 0xFFFF_FFF1, 0)).with(libc::TCA_KIND, b"clsact\0")
 }
 
 const HEAD: usize = 20;

@@ -188,7 +188,8 @@ impl Maps {
         let mut all = [[0; 4]; PREFIXES];
         for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
             let (network, mask) = prefix.bits();
-            *place = [(network >> 64) as u64, network as u64, (mask >> 64) as u64, mask as u64];
+            let ([network, network_below], [mask, mask_below]) = (halves(network), halves(mask));
+            *place = [network, network_below, mask, mask_below];
         }
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Half {
@@ -222,8 +223,8 @@ impl Maps {
     /// Begins a new epoch.
     pub(super) fn next_epoch(&self) {
         let epoch = &self.active.words(0, 1)[1];
-        let next = (epoch.load(Ordering::Relaxed) as u32).wrapping_add(1).max(1);
-        epoch.store(next.into(), Ordering::Relaxed);
+        let next = (epoch.load(Ordering::Relaxed) + 1) & u64::from(u32::MAX);
+        epoch.store(next.max(1), Ordering::Relaxed);
     }
 
     pub(super) const fn room(&self) -> Room {
@@ -281,6 +282,12 @@ fn fits(what: &'static str, wanted: usize, room: usize) -> Result<(), Error> {
 /// Whether softirqs can be preempted (PREEMPT_RT), so that a CPU is more than one writer.
 fn realtime() -> bool {
     std::fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
+}
+
+/// The upper 64 bits and the lower ones.
+fn halves(bits: u128) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, lower @ ..] = bits.to_be_bytes();
+    [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(lower)]
 }
 
 fn words(half: &Half) -> [u64; size_of::<Half>() / 8] {

@@ -54,11 +54,12 @@ impl Loaded {
             let map = object.map_mut(map).ok_or_else(|| failed(MapError::InvalidName { name: map.to_owned() }))?;
             ProgramArray::try_from(map).and_then(|mut map| map.set(index, &program, 0)).map_err(failed)?;
         }
-        let mut programs = Vec::new();
-        for program in PROGRAMS {
+        let mut owned = |program| {
             let fd = program_fd(&mut object, program)?.as_fd().try_clone_to_owned();
-            programs.push(fd.map_err(|source| failed(program, source.into()))?);
-        }
+            fd.map_err(|source| failed(program, source.into()))
+        };
+        let [ingress_xdp, ingress_tc, egress_tc] = PROGRAMS;
+        let programs = [owned(ingress_xdp)?, owned(ingress_tc)?, owned(egress_tc)?];
         let mut maps = Vec::new();
         for (name, map) in object.maps() {
             if let Map::Array(map) | Map::PerCpuArray(map) | Map::ProgramArray(map) = map {
@@ -66,7 +67,6 @@ impl Loaded {
                 maps.push((name.to_owned(), owned.map_err(|source| Error::Map { map: "any", source })?));
             }
         }
-        let programs = <[OwnedFd; 3]>::try_from(programs).expect("one for each");
         Ok(Self { programs, maps })
     }
 
@@ -81,6 +81,7 @@ impl Loaded {
 }
 
 /// The program of this name, loaded if it is not yet.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the object has programs of two kinds, and the library knows all")]
 fn program_fd<'o>(object: &'o mut Ebpf, name: &'static str) -> Result<&'o ProgramFd, Error> {
     let program = object.program_mut(name).ok_or_else(|| failed(name, ProgramError::NotLoaded))?;
     if program.fd().is_err() {

@@ -65,15 +65,14 @@ impl Pins {
 
     /// What is pinned, as it is.
     pub(super) fn loaded(&self) -> io::Result<Loaded> {
-        let mut programs = Vec::new();
-        for program in PROGRAMS {
-            programs.push(sys::pinned(&self.folder.join(PROGRAMS_FOLDER).join(program))?);
-        }
+        let program = |name| sys::pinned(&self.folder.join(PROGRAMS_FOLDER).join(name));
+        let [ingress_xdp, ingress_tc, egress_tc] = PROGRAMS;
+        let programs = [program(ingress_xdp)?, program(ingress_tc)?, program(egress_tc)?];
         let mut maps = Vec::new();
         for (name, path) in self.files(MAPS) {
             maps.push((name, sys::pinned(&path)?));
         }
-        Ok(Loaded { programs: <[OwnedFd; 3]>::try_from(programs).expect("one for each"), maps })
+        Ok(Loaded { programs, maps })
     }
 
     /// New programs upon the maps that are pinned.
@@ -177,5 +176,5 @@ fn is_bpf(path: &Path) -> bool {
     // SAFETY: statfs is plain memory, for which zeros are valid.
     let mut stat: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: the descriptor is open, and there is room for the answer.
-    unsafe { libc::fstatfs(folder.as_raw_fd(), &raw mut stat) == 0 && i64::from(stat.f_type) == BPF_FS_MAGIC }
+    unsafe { libc::fstatfs(folder.as_raw_fd(), &raw mut stat) == 0 && stat.f_type == BPF_FS_MAGIC }
 }

@@ -76,7 +76,8 @@ impl Read {
             look.clear();
             (self.again, self.look) = (listed, look);
         } else {
-            self.swept = true;
+            // What a list lacks may still be counted in after this.
+            self.swept = complete;
             self.again.clear();
             self.again.append(&mut self.look);
             for slot in 0..self.sums.len() {
@@ -109,8 +110,9 @@ impl Read {
             while *read != head {
                 #[expect(clippy::cast_possible_truncation, reason = "the list wraps at its length, a power of two")]
                 let entry = list[(*read & (entries - 1)) as usize].load(Ordering::Acquire);
-                // Halves of the entry: the position, from 1 on, and the slot.
-                let ahead = ((entry >> 32) as u32).wrapping_sub((*read).wrapping_add(1) as u32);
+                // Positions count from 1 on, and wrap.
+                #[expect(clippy::cast_possible_truncation, reason = "half an entry is the position, half the slot")]
+                let (ahead, slot) = ((entry >> 32).wrapping_sub(*read + 1) as u32, entry as u32);
                 if ahead.cast_signed() < 0 {
                     // Not written yet.
                     break;
@@ -120,7 +122,7 @@ impl Read {
                     *read = head;
                     break;
                 }
-                self.look.push(entry as u32);
+                self.look.push(slot);
                 *read = read.wrapping_add(1);
             }
         }
