@@ -32,6 +32,18 @@ changes nothing on the machine. The defaults stand as comments:
 .PP
 .nf
 {example}.fi
+.SH MEMORY IN THE KERNEL
+For Z zones and C possible CPUs, with z = Z + max(Z / 4, 1000) and s = z + 65, counters take, in bytes,
+.PP
+.nf
+2 * (128 * b + C * (256 + 64 * s + 512 * (65 + min(z, 16384)) + 8 * l))
+.fi
+.PP
+where b = z / 4 and l = min(2 * s, 16384), both rounded up to powers of two. \\fBoopsd check\\fR prints it for this machine. Over
+\\fBkernel\\-memory\\fR packet sockets count instead.
+.SH PINS
+With \\fBpin\\fR programs, links and counters stay in \\fBpin\\-path\\fR when oopsd ends, go on counting, and are taken over by the next one without
+being attached anew. A start or a reload with pin = false removes them, and so does rm \\-r of the folder.
 .SH SEE ALSO
 \\fBoopsd\\fR(8), \\fBoopsd\\-check\\fR(8), \\fBbird\\fR(8), RFC 8914, draft\\-grubto\\-dnsop\\-dns\\-out\\-of\\-protocol\\-signalling
 ";
