@@ -32,6 +32,11 @@ impl Figure {
         Self(vec![value])
     }
 
+    /// What was measured in rounds that took turns elsewhere.
+    pub(crate) const fn of(rounds: Vec<f64>) -> Self {
+        Self(rounds)
+    }
+
     /// The median over all rounds.
     pub(crate) fn median(&self) -> f64 {
         median(self.0.clone())

@@ -9,6 +9,7 @@
 mod engine;
 mod figure;
 mod frames;
+mod live;
 mod machine;
 mod packet;
 mod process;
@@ -26,12 +27,13 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn() -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("resident", resident::measure),
     ("replay", replay::measure),
     ("engine", engine::measure),
     ("packet", packet::measure),
     ("million", packet::measure_million),
+    ("live", live::measure),
 ];
 
 fn main() -> ExitCode {

@@ -64,7 +64,17 @@ pub(crate) struct Daemon(Child);
 impl Daemon {
     /// Starts it and waits until it says that it counts.
     pub(crate) fn start(configuration: &Path) -> Outcome<Self> {
-        let mut command = oopsd()?;
+        Self::counting(oopsd()?, configuration)
+    }
+
+    /// As [`Self::start`], in a network namespace.
+    pub(crate) fn start_in(namespace: &str, configuration: &Path) -> Outcome<Self> {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace]).arg(oopsd()?.get_program());
+        Self::counting(command, configuration)
+    }
+
+    fn counting(mut command: Command, configuration: &Path) -> Outcome<Self> {
         command.arg("run").arg("-c").arg(configuration).env("OOPSD_LOG", "info");
         let mut daemon = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
         let mut said = String::new();

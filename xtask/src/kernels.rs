@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
 use std::env;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -147,7 +147,9 @@ fn boot(folder: &Path, kernel: &Path, image: &Path, kvm: bool) -> Result<()> {
         .stderr(File::create(folder.join("qemu.log"))?);
     let mut machine = machine.spawn().context("cannot start qemu-system-x86_64")?;
     let console = BufReader::new(machine.stdout.take().context("piped")?);
-    let reader = std::thread::spawn(move || show(console));
+    let log = folder.join("console.log");
+    let mut file = File::create(&log)?;
+    let reader = std::thread::spawn(move || show(console, &mut file));
     let status = loop {
         if let Some(status) = machine.try_wait()? {
             break Some(status);
@@ -159,30 +161,28 @@ fn boot(folder: &Path, kernel: &Path, image: &Path, kvm: bool) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(50));
     };
-    let (log, well) = reader.join().ok().context("the reader of the console panicked")?;
-    let file = folder.join("console.log");
-    fs::write(&file, log)?;
+    let well = reader.join().ok().context("the reader of the console panicked")??;
     println!("kernels: {:.0} s from boot to end", began.elapsed().as_secs_f64());
     match status {
-        None => bail!("it did not end within {LIMIT:?}: {}", file.display()),
-        Some(status) => ensure!(well && status.success(), "not all is well: {status}, {}", file.display()),
+        None => bail!("it did not end within {LIMIT:?}: {}", log.display()),
+        Some(status) => ensure!(well && status.success(), "not all is well: {status}, {}", log.display()),
     }
     Ok(())
 }
 
-/// Prints what is meant for a person; all of the console, and whether it ended well.
-fn show(console: impl BufRead) -> (String, bool) {
-    let (mut log, mut well) = (String::new(), false);
-    for line in console.split(b'\n').map_while(Result::ok) {
+/// Prints what is meant for a person, and writes down all of the console; whether it ended well.
+fn show(console: impl BufRead, log: &mut File) -> Result<bool> {
+    let mut well = false;
+    for line in console.split(b'\n') {
+        let line = line?;
+        log.write_all(&[&line[..], b"\n"].concat())?;
         let line = String::from_utf8_lossy(&line).replace('\r', "");
         if let Some((_, said)) = line.split_once(guest::MARK) {
             println!("{said}");
             well = said == guest::WELL;
         }
-        log += &line;
-        log.push('\n');
     }
-    (log, well)
+    Ok(well)
 }
 
 /// The one file in a folder whose name begins and ends so.

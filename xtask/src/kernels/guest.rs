@@ -76,12 +76,18 @@ fn all() -> Result<()> {
         "{MARK}{:10} {:8} {:8} {:>8} {:>9} {:>6}  programs, instructions verified",
         "interface", "asked", "rung", "queries", "responses", "EDE"
     );
-    let failed: Vec<String> = ROUNDS
-        .iter()
-        .filter_map(|round| self::round(*round).err().map(|error| format!("{} {}: {error:#}", round.0, round.1)))
-        .collect();
+    let mut failed = 0;
+    for (interface, capture, rung) in ROUNDS {
+        if let Err(error) = round((interface, capture, rung)) {
+            failed += 1;
+            println!(
+                "{MARK}{interface} {capture} failed: {}",
+                format!("{error:#}").replace('\n', &format!("\n{MARK}"))
+            );
+        }
+    }
     ensure!(server.0.try_wait()?.is_none(), "the server ended");
-    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    ensure!(failed == 0, "{failed} of {}", ROUNDS.len());
     Ok(())
 }
 
