@@ -181,7 +181,8 @@ impl Shard {
 impl Counters for Shard {
     #[inline(always)]
     fn node(&mut self, node: Node) {
-        self.total(node.index());
+        // Linux 6.1 forgets what it knows of a number that is made by OR: the mask must not be left out.
+        self.total(unforeseen(node.index()));
     }
 
     #[inline(always)]
