@@ -2,5 +2,6 @@
 
 mod floods;
 mod reloads;
+mod restarts;
 mod rungs;
 mod scene;

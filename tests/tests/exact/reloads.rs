@@ -1,6 +1,6 @@
 //! A hundred reloads at full speed.
 
-use crate::scene::{CONFIG, Scene, start};
+use crate::scene::{CONFIG, Scene, load_until, start};
 use anyhow::{Context, Result, bail};
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -37,16 +37,6 @@ fn nothing_is_lost(capture: &str, rung: &str) -> Result<()> {
         return Ok(());
     }
     bail!("some were lost in each run");
-}
-
-/// Asks again and again; how often in each way, and `None` if one question was not answered.
-fn load_until(scene: &Scene, done: &AtomicBool) -> Result<Option<[u64; 4]>> {
-    let mut sum = [0; 4];
-    while !done.load(Ordering::Relaxed) {
-        let Some(sent) = scene.load(2, 1_000_000)? else { return Ok(None) };
-        sum.iter_mut().zip(sent).for_each(|(sum, sent)| *sum += sent);
-    }
-    Ok(Some(sum))
 }
 
 /// Reloads again and again, with the zones in another order each time.

@@ -1,6 +1,7 @@
 //! A site with a knotd that counts, dnsperf at full speed on both CPUs, and what all three must agree on.
 
 use anyhow::{Context, Result, ensure};
+use core::sync::atomic::{AtomicBool, Ordering};
 use serde_json::Value;
 use std::process::Command;
 use tests::daemon::{Oopsd, Orders};
@@ -142,10 +143,25 @@ pub(crate) struct Before {
     zones: [Statistics; 2],
 }
 
+/// Asks again and again until `done`; how often in each way, and `None` if one question was not answered.
+pub(crate) fn load_until(scene: &Scene, done: &AtomicBool) -> Result<Option<[u64; 4]>> {
+    let mut sum = [0; 4];
+    while !done.load(Ordering::Relaxed) {
+        let Some(sent) = scene.load(2, 1_000_000)? else { return Ok(None) };
+        sum.iter_mut().zip(sent).for_each(|(sum, sent)| *sum += sent);
+    }
+    Ok(Some(sum))
+}
+
 /// Starts oopsd on a rung, and makes sure that it stands there; `None` if it was built without.
 pub(crate) fn start(scene: &Scene, capture: &str, rung: &str) -> Result<Option<Oopsd>> {
+    start_with(scene, capture, rung, "")
+}
+
+/// As [`start`], where `[capture]` says more.
+pub(crate) fn start_with(scene: &Scene, capture: &str, rung: &str, said: &str) -> Result<Option<Oopsd>> {
     let arguments = ["--json", "--capture", capture];
-    let orders = Orders { config: CONFIG, arguments: &arguments, ..Orders::default() };
+    let orders = Orders { config: CONFIG, capture: said, arguments: &arguments, ..Orders::default() };
     let mut oopsd = match Oopsd::start(&scene.site.host, &orders) {
         Err(error) if format!("{error:#}").contains("has no kernel capture") => {
             ensure!(std::env::var("CI").as_deref() != Ok("true"), "{error:#}");

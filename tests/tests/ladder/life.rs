@@ -1,12 +1,12 @@
 //! What others do to an interface: the programs taken off, the interface deleted, made anew, renamed, an AF_XDP server on it.
 
-use crate::pinning::Bpffs;
 use crate::rungs::{ZONES, attached, stands_on, xdp_program};
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 use std::time::Instant;
+use tests::bpffs::Bpffs;
 use tests::daemon::{BUSY, Oopsd, Orders, SOON};
 use tests::lab::{self, Running, run, until};
 use tests::site::Site;

@@ -2,39 +2,13 @@
 
 use crate::rungs::{ZONES, stands_on, xdp_program};
 use anyhow::{Context, Result, ensure};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use tempfile::TempDir;
+use tests::bpffs::Bpffs;
 use tests::daemon::{Oopsd, Orders, SOON};
 use tests::lab::{Namespace, run, until};
 use tests::message::query;
 use tests::site::{SERVICE, Site};
-
-/// A BPF file system of its own, which goes away with it.
-pub(crate) struct Bpffs(TempDir);
-
-impl Bpffs {
-    pub(crate) fn new() -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("oopsd-pins").tempdir()?;
-        run(Command::new("mount").args(["-t", "bpf", "bpf"]).arg(folder.path()))?;
-        Ok(Self(folder))
-    }
-
-    pub(crate) fn pins(&self) -> PathBuf {
-        self.0.path().join("oopsd")
-    }
-
-    /// What `[capture]` says of it.
-    pub(crate) fn capture(&self, pin: bool) -> String {
-        format!("pin = {pin}\npin-path = \"{}\"\n", self.pins().display())
-    }
-}
-
-impl Drop for Bpffs {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
 
 const JUDGED: &str = r#"
 [zones]
