@@ -8,6 +8,7 @@ use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{IpAddr, TcpStream};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -123,7 +124,7 @@ fn round((interface, capture, rung): (&str, &str, &str)) -> Result<()> {
     let active = |line: &&str| line.starts_with("oopsd_capture_active{") && line.ends_with(" 1");
     let kind =
         metrics.lines().find(active).and_then(|line| line.split("kind=\"").nth(1)?.split('"').next()).unwrap_or("none");
-    let verified = verified(&oopsd.0).unwrap_or_default();
+    let verified = if capture == "socket" { String::new() } else { verified()? };
 
     for address in PLAIN.iter().chain(&TAGGED) {
         output(Command::new("ip").args(["netns", "exec", "client", "xtask", "guest", "ask", address]))?;
@@ -168,21 +169,30 @@ fn round((interface, capture, rung): (&str, &str, &str)) -> Result<()> {
     Ok(())
 }
 
-/// The programs that a process holds, each with how many instructions the verifier went through.
-fn verified(process: &Child) -> Result<String> {
-    let named: Value = serde_json::from_str(&output(Command::new("bpftool").args(["-j", "prog", "show"]))?)?;
-    let named = named.as_array().context("no list")?;
+/// All programs of this kernel, each with how many instructions the verifier went through.
+fn verified() -> Result<String> {
+    let shown: Value = serde_json::from_str(&output(Command::new("bpftool").args(["-j", "prog", "show"]))?)?;
     let mut programs = Vec::new();
-    for entry in fs::read_dir(format!("/proc/{}/fdinfo", process.id()))? {
-        let text = fs::read_to_string(entry?.path())?;
-        let number = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
-        let (Some(id), Some(count)) = (number("prog_id:"), number("verified_insns:")) else { continue };
-        let name = named.iter().find(|program| program["id"] == id).and_then(|program| program["name"].as_str());
-        programs.push(format!("{} {count}", name.unwrap_or("unnamed")));
+    for program in shown.as_array().context("no list")? {
+        let id = program["id"].as_u64().context("no id")?;
+        let program_fd = opened(u32::try_from(id)?)?;
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program_fd.as_raw_fd()))?;
+        let count = text.lines().find_map(|line| line.strip_prefix("verified_insns:")).context("no count")?;
+        programs.push(format!("{} {}", program["name"].as_str().unwrap_or("unnamed"), count.trim()));
     }
     programs.sort();
-    programs.dedup();
     Ok(programs.join(", "))
+}
+
+/// The program with this number.
+fn opened(id: u32) -> Result<OwnedFd> {
+    const PROG_GET_FD_BY_ID: libc::c_long = 13;
+    let attributes = [id, 0, 0];
+    // SAFETY: the kernel reads as many bytes as there are.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, PROG_GET_FD_BY_ID, attributes.as_ptr(), size_of_val(&attributes)) };
+    ensure!(fd >= 0, "program {id}: {}", std::io::Error::last_os_error());
+    // SAFETY: the kernel has just given it to us.
+    Ok(unsafe { OwnedFd::from_raw_fd(i32::try_from(fd)?) })
 }
 
 fn ensure_status(path: &str) -> Result<()> {
