@@ -67,7 +67,7 @@ fn object() -> Result<(), String> {
         }
     }
     cargo
-        .args(["build", "--quiet", "--locked", "--release", "--package", "oopsd-ebpf", "--bin", "oopsd-ebpf"])
+        .args(["build", "--quiet", "--locked", "--release", "--package", "oopsd-ebpf", "--bins"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(&target)
         .env("RUSTC", RUSTC)

@@ -9,6 +9,7 @@
 mod engine;
 mod figure;
 mod frames;
+mod kernel;
 mod live;
 mod machine;
 mod packet;
@@ -27,10 +28,11 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn() -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("resident", resident::measure),
     ("replay", replay::measure),
     ("engine", engine::measure),
+    ("kernel", kernel::measure),
     ("packet", packet::measure),
     ("million", packet::measure_million),
     ("live", live::measure),

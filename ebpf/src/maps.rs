@@ -9,7 +9,7 @@ use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
 use layout::{Active, CROWDED, Entry, FRAMES, HEAD, Half, Keeper, ROWS, Row, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
-use wire::zones::{Bucket, Buckets, Shape};
+use wire::zones::{Bucket, Buckets, FINGERPRINT, Shape};
 use wire::{Counters, Field, Node};
 
 #[map]
@@ -59,6 +59,25 @@ impl Buckets for Zones {
     fn bucket(&self, index: usize) -> Option<&Bucket> {
         ZONES.get(self.0.wrapping_add(index as u32))
     }
+
+    /// There is no minimum without a branch here: a mask of each word is all ones if its fingerprint is the one.
+    #[inline(always)]
+    fn find(bucket: &Bucket, fingerprint: u64) -> u64 {
+        let mut found = 0;
+        for word in bucket {
+            let left = word ^ fingerprint;
+            let mut mask = left;
+            // SAFETY: it calculates. The compiler would make a comparison of it, and a branch.
+            unsafe {
+                asm!(
+                    "{0} >>= {shift}", "{0} += -1", "{0} s>>= 63",
+                    inout(reg) mask, shift = const FINGERPRINT.trailing_zeros(), options(pure, nomem, nostack)
+                );
+            }
+            found |= left & mask;
+        }
+        found
+    }
 }
 
 #[inline(always)]
@@ -68,14 +87,19 @@ pub(crate) const fn shape(half: &Half) -> Shape {
 
 /// The counters of this CPU in a half.
 pub(crate) struct Shard {
+    half: *const Half,
     totals: *mut Totals,
-    slot: u32,
-    row: u32,
-    rows: u32,
-    list: u32,
-    list_mask: u32,
+    cpu: u32,
     epoch: u32,
     shared: bool,
+}
+
+/// A field of a half, read where it is needed: what the compiler reads ahead it has no registers for.
+macro_rules! of_half {
+    ($half:expr, $field:ident) => {
+        // SAFETY: the half is a map's value.
+        unsafe { (&raw const (*$half).$field).read_volatile() }
+    };
 }
 
 impl Shard {
@@ -84,16 +108,14 @@ impl Shard {
         // SAFETY: the helper has no preconditions.
         let cpu = unsafe { bpf_get_smp_processor_id() } as u32;
         let totals = TOTALS.get_ptr_mut(half.totals.wrapping_add(cpu))?;
-        Some(Self {
-            totals,
-            slot: half.slot.wrapping_add(cpu.wrapping_mul(half.slots)),
-            row: half.row.wrapping_add(cpu.wrapping_mul(half.rows)),
-            rows: half.rows,
-            list: half.list.wrapping_add(cpu.wrapping_mul(half.list_mask.wrapping_add(1))),
-            list_mask: half.list_mask,
-            epoch,
-            shared: half.shared != 0,
-        })
+        Some(Self { half, totals, cpu, epoch, shared: half.shared != 0 })
+    }
+
+    /// A slot of this CPU.
+    #[inline(always)]
+    fn fields(&self, slot: u32) -> Option<*mut Slot> {
+        let first = self.cpu.wrapping_mul(of_half!(self.half, slots)).wrapping_add(of_half!(self.half, slot));
+        SLOTS.get_ptr_mut(first.wrapping_add(slot))
     }
 
     /// Counts a frame that reached the programs.
@@ -137,7 +159,9 @@ impl Shard {
         unsafe { epoch.write(self.epoch) };
         // SAFETY: the index is below the length of the block.
         let position = self.add(unsafe { &raw mut (*self.totals)[HEAD] });
-        let Some(entry) = LIST.get_ptr_mut(self.list.wrapping_add(position as u32 & self.list_mask)) else { return };
+        let mask = of_half!(self.half, list_mask);
+        let first = self.cpu.wrapping_mul(mask.wrapping_add(1)).wrapping_add(of_half!(self.half, list));
+        let Some(entry) = LIST.get_ptr_mut(first.wrapping_add(position as u32 & mask)) else { return };
         // SAFETY: an aligned word of a map's value, at a position that is this call's alone.
         unsafe { entry.write(position.wrapping_add(1) << 32 | u64::from(slot)) };
     }
@@ -154,13 +178,14 @@ impl Shard {
         }
         // SAFETY: the index is below the length of the block.
         let next = unsafe { &raw mut (*self.totals)[ROWS] };
+        let rows = u64::from(of_half!(self.half, rows));
         // SAFETY: as above. Looked at first, so that it stays close to how many there are.
-        if unsafe { next.read() } >= u64::from(self.rows) {
+        if unsafe { next.read() } >= rows {
             self.total(CROWDED);
             return 0;
         }
         let row = self.add(next);
-        if row >= u64::from(self.rows) {
+        if row >= rows {
             self.total(CROWDED);
             return 0;
         }
@@ -187,7 +212,7 @@ impl Counters for Shard {
 
     #[inline(always)]
     fn slot(&mut self, slot: u32, field: Field) {
-        let Some(fields) = SLOTS.get_ptr_mut(self.slot.wrapping_add(slot)) else { return };
+        let Some(fields) = self.fields(slot) else { return };
         // What else is counted of a message comes behind one of the other fields.
         if field != Field::WithExtendedError {
             // SAFETY: the last word of the slot.
@@ -199,10 +224,11 @@ impl Counters for Shard {
 
     #[inline(always)]
     fn extended_errors(&mut self, slot: u32, codes: u64) {
-        let Some(fields) = SLOTS.get_ptr_mut(self.slot.wrapping_add(slot)) else { return };
+        let Some(fields) = self.fields(slot) else { return };
         // SAFETY: the last word of the slot.
         let row = self.row(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
-        let Some(columns) = EXTENDED.get_ptr_mut(self.row.wrapping_add(row)) else { return };
+        let first = self.cpu.wrapping_mul(of_half!(self.half, rows)).wrapping_add(of_half!(self.half, row));
+        let Some(columns) = EXTENDED.get_ptr_mut(first.wrapping_add(row)) else { return };
         let mut left = codes;
         for _ in 0..CODES {
             if left == 0 {

@@ -20,6 +20,14 @@ pub trait Frame {
         self.opaque(at as u64) as usize
     }
 
+    /// The same, of 128 bits.
+    #[must_use]
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "half by half")]
+    fn opaque_u128(&self, number: u128) -> u128 {
+        u128::from(self.opaque((number >> 64) as u64)) << 64 | u128::from(self.opaque(number as u64))
+    }
+
     /// The same, of 32 bits.
     #[must_use]
     #[inline(always)]

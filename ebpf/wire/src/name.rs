@@ -47,7 +47,7 @@ impl Name {
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
         let longest = at.wrapping_add(LENGTH);
-        let limit = end.min(longest);
+        let limit = frame.opaque_at(end.min(longest));
         let mut begin = at;
         let mut starts = 0_u128;
         for labels in 0..LABELS + 1 {
@@ -58,13 +58,15 @@ impl Name {
             let length = usize::from(length);
             let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
-                return Ok(Self { at, length: next.wrapping_sub(at), labels: frame.opaque_at(labels), starts });
+                let labels = frame.opaque_at(labels);
+                let length = frame.opaque_at(next.wrapping_sub(at));
+                return Ok(Self { at, length, labels, starts: frame.opaque_u128(starts) });
             }
             if length > LABEL {
                 return Err(Skip::NamePointer);
             }
             starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = frame.opaque_at(next);
+            begin = next;
         }
         Err(Skip::NameLength)
     }

@@ -21,7 +21,7 @@ const SLOT_BITS: u32 = 20;
 const DEEPER: u64 = 1;
 
 /// What is above the slot and [`DEEPER`] is the fingerprint; the hash's bits below it choose the bucket.
-const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
+pub const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
 
 /// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
 const PRESENT: u64 = 1 << 63;
@@ -33,6 +33,16 @@ const CHAIN: u64 = 5;
 pub trait Buckets {
     /// The bucket at `index`, which the reader has masked to the table's size.
     fn bucket(&self, index: usize) -> Option<&Bucket>;
+
+    /// What is below [`FINGERPRINT`] of the one word that has this fingerprint; 0 if there is none.
+    ///
+    /// Without a branch: which of the eight it is cannot be foreseen. Equal fingerprints leave less than any others.
+    #[inline(always)]
+    fn find(bucket: &Bucket, fingerprint: u64) -> u64 {
+        let [a, b, c, d, e, f, g, h] = bucket.map(|word| word ^ fingerprint);
+        let least = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
+        if least & FINGERPRINT == 0 { least } else { 0 }
+    }
 }
 
 impl Buckets for [Bucket] {
@@ -157,11 +167,9 @@ fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> u64 {
     let fingerprint = fingerprint(hash);
     for link in 0..CHAIN {
         let Some(bucket) = buckets.bucket(index(hash, link, shape)) else { break };
-        // Without a branch: which of the eight it is cannot be foreseen. Equal fingerprints leave less than any others.
-        let [a, b, c, d, e, f, g, h] = bucket.map(|word| word ^ fingerprint);
-        let least = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
-        if least & FINGERPRINT == 0 {
-            return least;
+        let found = B::find(bucket, fingerprint);
+        if found != 0 {
+            return found;
         }
         let [.., last] = bucket;
         if *last == 0 {

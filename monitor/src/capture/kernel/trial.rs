@@ -61,17 +61,25 @@ impl Trial {
     /// # Errors
     /// The kernel's: it takes no frames of less than 14 bytes, and none over a page at TC.
     pub fn run(&self, hook: Hook, frame: &[u8], times: u32) -> io::Result<(u32, Duration)> {
-        let entry = match hook {
+        test_run(self.program(hook), frame, times)
+    }
+
+    /// The program itself, for others to call.
+    #[must_use]
+    pub fn program(&self, hook: Hook) -> BorrowedFd<'_> {
+        self.loaded.program(match hook {
             Hook::IngressXdp => Entry::IngressXdp,
             Hook::IngressTc => Entry::IngressTc,
             Hook::EgressTc => Entry::EgressTc,
-        };
-        test_run(self.loaded.program(entry), frame, times)
+        })
     }
 }
 
-/// `bpf(BPF_PROG_TEST_RUN)`.
-fn test_run(program: BorrowedFd<'_>, frame: &[u8], times: u32) -> io::Result<(u32, Duration)> {
+/// Runs any program on a frame, as [`Trial::run`] does.
+///
+/// # Errors
+/// The kernel's.
+pub fn test_run(program: BorrowedFd<'_>, frame: &[u8], times: u32) -> io::Result<(u32, Duration)> {
     const PROG_TEST_RUN: libc::c_long = 10;
     #[repr(C)]
     #[derive(Default)]

@@ -1,0 +1,76 @@
+//! Programs for the benches: nothing at all, and what varies the name in a frame before another program is called.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+
+#[cfg(target_arch = "bpf")]
+mod programs {
+    use aya_ebpf::bindings::{BPF_F_MMAPABLE, TC_ACT_UNSPEC, xdp_action};
+    use aya_ebpf::macros::{classifier, map, xdp};
+    use aya_ebpf::maps::{Array, ProgramArray};
+    use aya_ebpf::programs::{TcContext, XdpContext};
+
+    /// What is written into the frame: behind Ethernet, IPv4, UDP and the header of the message.
+    type Bytes = [u64; 8];
+
+    const AT: usize = 54;
+
+    /// Bytes to write, in turn; as many as a power of two.
+    #[map]
+    static BYTES: Array<Bytes> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+    /// How many were written, and how many there are less one.
+    #[map]
+    static TURN: Array<[u64; 2]> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+    #[map]
+    static XDP: ProgramArray = ProgramArray::with_max_entries(1, 0);
+    #[map]
+    static TC: ProgramArray = ProgramArray::with_max_entries(1, 0);
+
+    #[xdp(frags)]
+    fn empty_xdp(_: XdpContext) -> u32 {
+        xdp_action::XDP_PASS
+    }
+
+    #[classifier]
+    fn empty_tc(_: TcContext) -> i32 {
+        TC_ACT_UNSPEC
+    }
+
+    #[xdp(frags)]
+    fn vary_xdp(context: XdpContext) -> u32 {
+        vary(context.data(), context.data_end());
+        // SAFETY: what is in the map is a program for this hook.
+        unsafe { XDP.tail_call(&context, 0) };
+        xdp_action::XDP_ABORTED
+    }
+
+    #[classifier]
+    fn vary_tc(context: TcContext) -> i32 {
+        vary(context.data(), context.data_end());
+        // SAFETY: as above.
+        unsafe { TC.tail_call(&context, 0) };
+        0
+    }
+
+    #[inline(always)]
+    fn vary(start: usize, end: usize) {
+        let Some(turn) = TURN.get_ptr_mut(0) else { return };
+        // SAFETY: a map's value.
+        let [nth, mask] = unsafe { turn.read() };
+        // SAFETY: as above.
+        unsafe { (*turn)[0] = nth.wrapping_add(1) };
+        let Some(bytes) = BYTES.get((nth & mask) as u32) else { return };
+        let from = start.wrapping_add(AT);
+        if from.wrapping_add(size_of::<Bytes>()) > end {
+            return;
+        }
+        // SAFETY: that many bytes of the frame lie there, as just compared.
+        unsafe { (from as *mut Bytes).write_unaligned(*bytes) };
+    }
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        loop {}
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
