@@ -26,14 +26,18 @@ const BYTES: usize = 64;
 /// Measures all of it.
 pub(crate) fn measure() -> Outcome<()> {
     let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
-    let mitigations = ["spectre_v2", "retbleed"].map(|name| read(&format!("/sys/devices/system/cpu/vulnerabilities/{name}")));
-    println!("kernel.bpf_stats_enabled: {}; mitigations: {}", read("/proc/sys/kernel/bpf_stats_enabled"), mitigations.join("; "));
+    let mitigations =
+        ["spectre_v2", "retbleed"].map(|name| read(&format!("/sys/devices/system/cpu/vulnerabilities/{name}")));
+    println!(
+        "kernel.bpf_stats_enabled: {}; mitigations: {}",
+        read("/proc/sys/kernel/bpf_stats_enabled"),
+        mitigations.join("; ")
+    );
     let thousand = Bench::new(THOUSAND)?;
     let zone = |chance: &mut Chance, of: u64| frames::zone(chance.below(of));
     let www = |chance: &mut Chance| frames::query(&zone(chance, THOUSAND));
-    let five = |chance: &mut Chance| {
-        frames::query(&format!("a-long-first-name.a-longer-next-one.{}", zone(chance, THOUSAND)))
-    };
+    let five =
+        |chance: &mut Chance| frames::query(&format!("a-long-first-name.a-longer-next-one.{}", zone(chance, THOUSAND)));
     thousand.line("query, 3 labels, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(16.0), www)?;
     thousand.line("the same at TC", Hook::IngressTc, 1024, None, www)?;
     thousand.line("query, 5 labels of 54 bytes, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(27.0), five)?;
@@ -50,9 +54,13 @@ pub(crate) fn measure() -> Outcome<()> {
     thousand.line("not DNS, XDP", Hook::IngressXdp, 1024, Some(3.0), |_| Vec::new())?;
     drop(thousand);
     let million = Bench::new(MILLION)?;
-    million.line("query, 3 labels, 64 K active of 1 M zones, XDP", Hook::IngressXdp, 1 << 16, Some(30.0), |chance| {
-        frames::query(&frames::zone(chance.below(1 << 16) * 15))
-    })?;
+    million.line(
+        "query, 3 labels, 64 K active of 1 M zones, XDP",
+        Hook::IngressXdp,
+        1 << 16,
+        Some(30.0),
+        |chance| frames::query(&frames::zone(chance.below(1 << 16) * 15)),
+    )?;
     million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), |chance| {
         frames::query(&frames::zone(chance.below(MILLION)))
     })
@@ -113,7 +121,8 @@ impl Varied {
     /// Calls the program of `trial`, or the one that does nothing.
     fn new(hook: Hook, frames: &[Vec<u8>], trial: Option<&Trial>) -> Outcome<Self> {
         let file = std::env::current_exe()?;
-        let file = file.ancestors().find(|folder| folder.join("bpf").is_dir()).ok_or("the kernel programs are not built")?;
+        let file =
+            file.ancestors().find(|folder| folder.join("bpf").is_dir()).ok_or("the kernel programs are not built")?;
         let object = fs::read(file.join("bpf/bpfel-unknown-none/release/peers"))?;
         let many = u32::try_from(frames.len())?;
         let mut programs = aya::EbpfLoader::new().map_max_entries("BYTES", many).load(&object)?;
@@ -137,8 +146,10 @@ impl Varied {
         let bytes = programs.map_mut("BYTES").ok_or("a map is missing")?;
         let mut bytes: Array<&mut MapData, [u64; 8]> = Array::try_from(bytes)?;
         for (nth, frame) in (0..).zip(frames) {
-            let words: Vec<u64> =
-                frame[NAME..][..BYTES].chunks(8).map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes"))).collect();
+            let words: Vec<u64> = frame[NAME..][..BYTES]
+                .chunks(8)
+                .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")))
+                .collect();
             bytes.set(nth, <[u64; 8]>::try_from(words).expect("8 words"), 0)?;
         }
         let turn = programs.map_mut("TURN").ok_or("a map is missing")?;
@@ -166,7 +177,8 @@ fn fd<'p>(programs: &'p Ebpf, name: &str) -> Outcome<&'p ProgramFd> {
 /// A program of which there is but a file descriptor.
 fn known(program: std::os::fd::BorrowedFd<'_>) -> Outcome<ProgramFd> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&program)))?;
-    let id = text.lines().find_map(|line| line.strip_prefix("prog_id:")).ok_or("it is no program")?.trim().parse::<u32>()?;
+    let id =
+        text.lines().find_map(|line| line.strip_prefix("prog_id:")).ok_or("it is no program")?.trim().parse::<u32>()?;
     let all = aya::programs::loaded_programs().filter_map(Result::ok);
     let found = all.into_iter().find(|info: &ProgramInfo| info.id() == id).ok_or("the program is gone")?;
     Ok(found.fd()?)

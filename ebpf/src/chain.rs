@@ -155,7 +155,7 @@ pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
     let mut step = Step::More;
     for _ in 0..STEPS {
         step = walk.step(&frame, &mut message);
-        walk.opaque(&frame, &mut message);
+        walk.opaque(&frame);
         if step == Step::Done {
             break;
         }

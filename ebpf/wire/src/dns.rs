@@ -59,7 +59,28 @@ pub struct Place {
     /// There is nothing of it from here on: it ends, or the fragment or the segment does.
     pub end: usize,
     /// What it means if its question goes on beyond `end`.
-    pub past_end: Skip,
+    pub past_end: PastEnd,
+}
+
+/// Where a message is whose question goes on beyond the place's end. It becomes a [`Skip`] when it is one: as a number
+/// it would have a verifier follow each reason through all of the question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastEnd {
+    /// It goes on in another fragment: [`Skip::Truncated`].
+    pub fragment: bool,
+    /// It is in a segment: [`Skip::Segment`]. Else, in a datagram: [`Skip::Malformed`].
+    pub segment: bool,
+}
+
+impl From<PastEnd> for Skip {
+    #[inline(always)]
+    fn from(PastEnd { fragment, segment }: PastEnd) -> Self {
+        match (fragment, segment) {
+            (true, _) => Self::Truncated,
+            (false, true) => Self::Segment,
+            (false, false) => Self::Malformed,
+        }
+    }
 }
 
 /// The header of a message (RFC 1035 section 4.1.1).
@@ -74,7 +95,7 @@ impl Header {
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, place: Place) -> Result<Self, Skip> {
         if place.at.wrapping_add(HEADER) > place.end {
-            return Err(place.past_end);
+            return Err(place.past_end.into());
         }
         frame.read(place.at).map(Self).ok_or(Skip::Truncated)
     }
@@ -164,7 +185,7 @@ pub fn question<F: Frame>(frame: &F, place: Place, header: &Header, message: &mu
     let after = message.qname.at.wrapping_add(message.qname.length);
     let records = after.wrapping_add(4);
     if records > end {
-        return Err(past_end);
+        return Err(past_end.into());
     }
     frame.read::<4>(after).ok_or(Skip::Truncated)?;
     if !message.response {
@@ -247,18 +268,13 @@ impl Walk {
         true
     }
 
-    /// The same, and the same findings, of which a verifier knows nothing any more.
+    /// The same, of which a verifier knows nothing any more.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "it comes back as it went")]
-    pub fn opaque<F: Frame>(&mut self, frame: &F, message: &mut Message) {
+    pub fn opaque<F: Frame>(&mut self, frame: &F) {
         self.at = frame.opaque_at(self.at);
         self.before = frame.opaque_u32(self.before);
         self.additional = frame.opaque_u32(self.additional);
         self.options = frame.opaque_at(self.options);
-        self.opt_seen = frame.opaque_flag(self.opt_seen);
-        message.unwalked = frame.opaque_flag(message.unwalked);
-        message.rcode = (frame.opaque_u32(u32::from(message.rcode)) & 0xFFF) as u16;
-        message.extended_errors = frame.opaque(message.extended_errors);
     }
 
     /// One label of the owner and, if it was the last, the record's fixed part; `None` if that is not well-formed.

@@ -45,14 +45,14 @@ impl Name {
     /// # Errors
     /// Why it is not a name: `past_end` if it goes on beyond its end.
     #[inline(always)]
-    pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: Skip) -> Result<Self, Skip> {
+    pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: impl Into<Skip>) -> Result<Self, Skip> {
         let longest = at.wrapping_add(LENGTH);
         let limit = frame.opaque_at(end.min(longest));
         let mut begin = at;
         let mut starts = 0_u128;
         for labels in 0..LABELS + 1 {
             if begin >= limit {
-                return Err(if begin >= longest { Skip::NameLength } else { past_end });
+                return Err(if begin >= longest { Skip::NameLength } else { past_end.into() });
             }
             let [length] = frame.read(begin).ok_or(Skip::Truncated)?;
             let length = usize::from(length);
@@ -66,7 +66,7 @@ impl Name {
                 return Err(Skip::NamePointer);
             }
             starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = next;
+            begin = frame.opaque_at(next);
         }
         Err(Skip::NameLength)
     }

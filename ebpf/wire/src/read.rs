@@ -3,7 +3,7 @@
 //! There is no reassembly. A TCP segment is read if it begins with a message, as all do but those in the middle of a
 //! long one; what follows the messages at its front is left alone.
 
-use crate::dns::{self, Header, Place, Walk};
+use crate::dns::{self, Header, PastEnd, Place, Walk};
 use crate::{Frame, Link, Message, Packet, Ports, Skip, Transport};
 
 /// As many messages as are read from one TCP segment.
@@ -72,7 +72,7 @@ pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Mes
 /// The place of the message that is a datagram's payload.
 #[inline(always)]
 const fn payload(packet: &Packet) -> Place {
-    let past_end = if packet.fragment { Skip::Truncated } else { Skip::Malformed };
+    let past_end = PastEnd { fragment: packet.fragment, segment: false };
     Place { at: packet.payload, end: packet.payload.wrapping_add(packet.length), past_end }
 }
 
@@ -150,21 +150,21 @@ pub fn prefixed_question<F: Frame>(
 /// A message that ends before its question does is none; one that goes on in the next segment may be one.
 #[inline(always)]
 fn place<F: Frame>(frame: &F, packet: &Packet, at: usize, end: usize) -> Result<(Place, usize), Skip> {
-    let past_segment = if packet.fragment { Skip::Truncated } else { Skip::Segment };
+    let past_segment = PastEnd { fragment: packet.fragment, segment: true };
     if packet.length == 0 {
         return Err(Skip::NotDns);
     }
     let start = at.wrapping_add(2);
     if start > end {
-        return Err(past_segment);
+        return Err(past_segment.into());
     }
     let length = usize::from(u16::from_be_bytes(frame.read(at).ok_or(Skip::Truncated)?));
     if length < dns::HEADER {
         return Err(Skip::Segment);
     }
     let next = start.wrapping_add(length);
-    let (end, past_end) = if next <= end { (next, Skip::Segment) } else { (end, past_segment) };
-    Ok((Place { at: start, end, past_end }, next))
+    let past_end = PastEnd { fragment: frame.opaque_flag(packet.fragment && next > end), segment: true };
+    Ok((Place { at: start, end: frame.opaque_at(next.min(end)), past_end }, next))
 }
 
 /// Whether this may be the header of a message, rather than bytes from the middle of one.

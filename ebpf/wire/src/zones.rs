@@ -75,17 +75,17 @@ impl Shape {
 #[must_use]
 #[inline(always)]
 pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> u32 {
-    let mut slot = OTHER;
+    let mut slot = frame.opaque_u32(OTHER);
     let mut hash = 0;
     let mut labels = name.leftwards();
     let mut depths = shape.depths;
     for depth in 0..DEPTH + 1 {
         if depths & 1 != 0 {
-            let found = look_up(name::scatter(hash), shape, buckets);
-            if found.slot != OTHER {
-                slot = found.slot;
+            let entry = frame.opaque(entry(name::scatter(hash), shape, buckets));
+            if slot_of(entry) != OTHER {
+                slot = slot_of(entry);
             }
-            if !found.deeper {
+            if entry & DEEPER == 0 {
                 break;
             }
         }
