@@ -6,7 +6,7 @@ use crate::frames::{self, Chance, Over};
 use crate::{Outcome, table};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, ProgramArray};
-use aya::programs::{ProgramFd, ProgramInfo};
+use aya::programs::{Program, ProgramFd, ProgramInfo, SchedClassifier};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial, test_run};
 use std::fs;
@@ -87,20 +87,19 @@ impl Bench {
         mut message: impl FnMut(&mut Chance) -> Vec<u8>,
     ) -> Outcome<()> {
         let mut chance = Chance(7);
-        let mut frames: Vec<_> = (0..many)
+        let frames: Vec<_> = (0..many)
             .map(|_| {
                 let message = message(&mut chance);
-                let mut frame = match message.len() {
-                    0 => [&frames::frame(&[0; 64], Over::Tcp, 7)[..36], &[0, 80, 0, 80]].concat(),
-                    _ => frames::frame(&message, Over::V4, 7),
-                };
+                let mut frame = frames::frame(if message.is_empty() { &[0; 64] } else { &message }, Over::V4, 7);
+                if message.is_empty() {
+                    // TCP, and no DNS.
+                    frame[23] = 6;
+                    frame[34..38].copy_from_slice(&[0, 80, 0, 80]);
+                }
                 frame.resize(frame.len().max(NAME + BYTES), 0);
                 frame
             })
             .collect();
-        if frames[0][23] == 6 {
-            frames.iter_mut().for_each(|frame| frame[34..38].copy_from_slice(&[0, 80, 0, 80]));
-        }
         let mut ours = Varied::new(hook, &frames, Some(&self.trial))?;
         let mut nothing = Varied::new(hook, &frames, None)?;
         let frame = &frames[0];
@@ -131,10 +130,11 @@ impl Varied {
             Hook::IngressTc | Hook::EgressTc => ("TC", "vary_tc", "empty_tc"),
         };
         for name in [first, empty] {
-            match programs.program_mut(name).ok_or("a program is missing")? {
-                aya::programs::Program::Xdp(program) => program.load()?,
-                aya::programs::Program::SchedClassifier(program) => program.load()?,
-                _ => return Err("a program of another kind".into()),
+            let program = programs.program_mut(name).ok_or("a program is missing")?;
+            if let Program::Xdp(program) = program {
+                program.load()?;
+            } else if let Program::SchedClassifier(program) = program {
+                program.load()?;
             }
         }
         let called = match trial {
@@ -167,11 +167,11 @@ impl Varied {
 }
 
 fn fd<'p>(programs: &'p Ebpf, name: &str) -> Outcome<&'p ProgramFd> {
-    match programs.program(name).ok_or("a program is missing")? {
-        aya::programs::Program::Xdp(program) => Ok(program.fd()?),
-        aya::programs::Program::SchedClassifier(program) => Ok(program.fd()?),
-        _ => Err("a program of another kind".into()),
+    let program = programs.program(name).ok_or("a program is missing")?;
+    if let Program::Xdp(program) = program {
+        return Ok(program.fd()?);
     }
+    Ok(<&SchedClassifier>::try_from(program)?.fd()?)
 }
 
 /// A program of which there is but a file descriptor.

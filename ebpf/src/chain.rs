@@ -22,9 +22,6 @@ const MORE_RECORDS: u32 = 4096;
 /// Steps that one program makes in a walk.
 const STEPS: usize = 32;
 
-/// Messages that one program reads of a segment.
-const MESSAGES: usize = 1;
-
 /// Begins a frame.
 #[inline(always)]
 pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
@@ -33,7 +30,7 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
     let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.key[0]);
-    let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
+    let skip = match packet(&frame, Ports::from_all(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
             shard.frame();
             if packet.length == 0 {
@@ -52,6 +49,8 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
         }
         Ok(packet) => {
             let packet = Packet { transport: Transport::Udp, ..packet };
+            let (start, end) = hook.bytes();
+            let frame = Direct::new(start, end, half.key[0]);
             let mut message = Message::BLANK;
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
@@ -82,12 +81,29 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
     None
 }
 
+/// Reads the headers of a frame.
+#[inline(always)]
+fn packet(frame: &Direct, ports: Ports) -> Result<Packet, Skip> {
+    match Packet::plain(frame, ports) {
+        Some(packet) => Ok(Packet {
+            addresses: frame.opaque_at(packet.addresses),
+            payload: frame.opaque_at(packet.payload),
+            length: frame.opaque_at(packet.length),
+            fragment: frame.opaque_flag(false),
+            family: if frame.opaque_flag(false) { Family::V6 } else { Family::V4 },
+            transport: if frame.opaque_flag(false) { Transport::Tcp } else { Transport::Udp },
+            ..packet
+        }),
+        None => Packet::read(frame, Link::Ethernet, ports),
+    }
+}
+
 /// Goes on with the next messages of a segment.
 #[inline(always)]
 pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
     // SAFETY: this CPU's own, until the frame is done with.
-    let (active, Segment { packet, mut at, mut nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
+    let (active, Segment { packet, at, nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
     let half = maps::half(active)?;
     let (_, epoch) = maps::active()?;
     let mut shard = Shard::of(half, epoch)?;
@@ -97,45 +113,31 @@ pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
     let family = if frame.opaque_flag(packet.family == Family::V6) { Family::V6 } else { Family::V4 };
     let packet = Packet { transport: Transport::Tcp, family, ..packet };
     let end = packet.payload.wrapping_add(packet.length);
-    for _ in 0..MESSAGES {
-        let mut message = Message::BLANK;
-        let (walk, next) = match read::prefixed_question(&frame, &packet, ports, at, end, &mut message) {
-            Ok(read) => read,
-            Err(skip) => {
-                if skip == Skip::Truncated && hook.pull(MORE).is_some() {
-                    // SAFETY: as above.
-                    unsafe { (*scratch).segment = Segment { packet, at, nth } };
-                    next_message(hook, direction, &mut shard);
-                } else if nth == 0 || skip == Skip::Truncated {
-                    shard.node(Node::Skipped(skip));
-                }
-                return None;
-            }
-        };
-        nth = nth.wrapping_add(1);
-        at = frame.opaque_at(if next < end && nth < read::SEGMENT as u64 { next } else { 0 });
-        if let Some(response) = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard) {
-            // SAFETY: as above.
-            unsafe {
-                (*scratch).segment.at = at;
-                (*scratch).segment.nth = nth;
-            }
-            walked_elsewhere(hook, scratch, response, &mut shard);
-            if at != 0 {
-                shard.node(Node::Skipped(Skip::Truncated));
+    let mut message = Message::BLANK;
+    let (walk, next) = match read::prefixed_question(&frame, &packet, ports, at, end, &mut message) {
+        Ok(read) => read,
+        Err(skip) => {
+            if skip == Skip::Truncated && hook.pull(MORE).is_some() {
+                next_message(hook, direction, &mut shard);
+            } else if nth == 0 || skip == Skip::Truncated {
+                shard.node(Node::Skipped(skip));
             }
             return None;
         }
-        if at == 0 {
-            return None;
-        }
-    }
+    };
+    let nth = nth.wrapping_add(1);
+    let at = frame.opaque_at(if next < end && nth < read::SEGMENT as u64 { next } else { 0 });
     // SAFETY: as above.
     unsafe {
         (*scratch).segment.at = at;
         (*scratch).segment.nth = nth;
     }
-    next_message(hook, direction, &mut shard);
+    if let Some(response) = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard) {
+        walked_elsewhere(hook, scratch, response, &mut shard);
+    }
+    if at != 0 {
+        next_message(hook, direction, &mut shard);
+    }
     None
 }
 

@@ -51,7 +51,8 @@ fn walk_tc(context: TcContext) -> i32 {
 
 /// A place where the kernel calls.
 pub(crate) trait Hook {
-    /// Where the frame's bytes begin and end that can be read.
+    /// Where the frame's bytes begin and end that can be read. The verifier knows of none yet that there are: what was
+    /// known of a pointer before makes it follow each way to it apart.
     fn bytes(&self) -> (usize, usize);
     /// Makes `more` bytes readable than are, or as many as there are, or no more: then the ones of before must not be
     /// read. `None` if there are no more.
@@ -63,7 +64,11 @@ pub(crate) trait Hook {
 impl Hook for XdpContext {
     #[inline(always)]
     fn bytes(&self) -> (usize, usize) {
-        (self.data(), self.data_end())
+        // SAFETY: the kernel's context, which it lets read.
+        let (data, end) = unsafe {
+            ((&raw const (*self.ctx).data).read_volatile(), (&raw const (*self.ctx).data_end).read_volatile())
+        };
+        (data as usize, end as usize)
     }
 
     /// What lies beyond the first buffer of several is as good as cut off.
@@ -82,7 +87,11 @@ impl Hook for XdpContext {
 impl Hook for TcContext {
     #[inline(always)]
     fn bytes(&self) -> (usize, usize) {
-        (self.data(), self.data_end())
+        let context = self.skb.skb;
+        // SAFETY: the kernel's context, which it lets read.
+        let (data, end) =
+            unsafe { ((&raw const (*context).data).read_volatile(), (&raw const (*context).data_end).read_volatile()) };
+        (data as usize, end as usize)
     }
 
     #[inline(always)]

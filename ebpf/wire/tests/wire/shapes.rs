@@ -134,8 +134,8 @@ fn packets(what: &str, message: &[u8]) -> Vec<(String, Vec<u8>)> {
     for kinds in [&[0][..], &[43], &[60], &[0, 43, 60], &[0, 60, 43, 60, 60, 60, 60, 60], &[60; 9]] {
         let mut packet = datagram.clone();
         let mut next = 17;
-        for (nth, &kind) in kinds.iter().enumerate().rev() {
-            packet = [extension(next, (nth % 3) as u8), packet].concat();
+        for (size, &kind) in [0_u8, 1, 2].iter().cycle().zip(kinds).collect::<Vec<_>>().into_iter().rev() {
+            packet = [extension(next, *size), packet].concat();
             next = kind;
         }
         all.push((format!("{what}, extensions {kinds:?}"), v6(next, &packet)));
