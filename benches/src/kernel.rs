@@ -146,11 +146,11 @@ impl Varied {
         let bytes = programs.map_mut("BYTES").ok_or("a map is missing")?;
         let mut bytes: Array<&mut MapData, [u64; 8]> = Array::try_from(bytes)?;
         for (nth, frame) in (0..).zip(frames) {
-            let words: Vec<u64> = frame[NAME..][..BYTES]
-                .chunks(8)
-                .map(|word| u64::from_ne_bytes(word.try_into().expect("8 bytes")))
-                .collect();
-            bytes.set(nth, <[u64; 8]>::try_from(words).expect("8 words"), 0)?;
+            let mut words = [0; BYTES / 8];
+            for (word, bytes) in words.iter_mut().zip(frame[NAME..].as_chunks().0) {
+                *word = u64::from_ne_bytes(*bytes);
+            }
+            bytes.set(nth, words, 0)?;
         }
         let turn = programs.map_mut("TURN").ok_or("a map is missing")?;
         Array::<_, [u64; 2]>::try_from(turn)?.set(0, [0, u64::from(many) - 1], 0)?;
