@@ -39,7 +39,7 @@ For Z zones and C possible CPUs, with z = Z + max(Z / 4, 1000) and s = z + 65, c
 2 * (128 * b + C * (256 + 64 * s + 512 * (65 + min(z, 16384)) + 8 * l))
 .fi
 .PP
-where b = z / 4 and l = min(2 * s, 16384), both rounded up to powers of two. \\fBoopsd check\\fR prints it for this machine. Over
+where b = z / 4 and l = min(2 * s, 65536), both rounded up to powers of two. \\fBoopsd check\\fR prints it for this machine. Over
 \\fBkernel\\-memory\\fR packet sockets count instead.
 .SH PINS
 With \\fBpin\\fR programs, links and counters stay in \\fBpin\\-path\\fR when oopsd ends, go on counting, and are taken over by the next one without

@@ -100,6 +100,7 @@ impl Kernel {
         }
         let pins = Pins::open(&config.pin_path, config.pin)?;
         let taken = pins.as_ref().and_then(|pins| take(pins, object, attribution, config));
+        let goes_on = taken.is_some();
         let (loaded, maps) = match taken {
             Some(taken) => taken,
             None => {
@@ -114,7 +115,7 @@ impl Kernel {
             rungs,
             ports: Vec::new(),
             prepared: Vec::new(),
-            read: Read::new(&maps),
+            read: if goes_on { Read::taken(&maps) } else { Read::new(&maps) },
             maps,
             loaded,
             pins: None,

@@ -18,7 +18,7 @@ use wire::{Key, Ports};
 const MOST_ROWS: usize = 16_384;
 
 /// As many entries as a CPU's list of what moved has at most.
-const MOST_LISTED: usize = 16_384;
+const MOST_LISTED: usize = 65_536;
 
 /// Zones for which there is room beyond those that there are at the start.
 const MORE: usize = 1_000;

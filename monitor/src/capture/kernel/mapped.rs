@@ -34,6 +34,7 @@ impl<T> Mapped<T> {
     }
 
     /// The words of the entries from `entry` on.
+    #[inline]
     pub(super) fn words(&self, entry: usize, entries: usize) -> &[AtomicU64] {
         // SAFETY: the mapping holds this many words until it is dropped, and they are accessed atomically.
         let all = unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.words) };

@@ -1,6 +1,8 @@
 //! Programs, links and counters that outlive the process: files on a BPF file system.
 //!
-//!     maps/NAME  programs/NAME  links/INTERFACE-RUNG-in  links/INTERFACE-RUNG-out  about -> VERSION-OBJECT
+//! ```text
+//! maps/NAME  programs/NAME  links/INTERFACE-RUNG-in  links/INTERFACE-RUNG-out  about -> VERSION-OBJECT
+//! ```
 //!
 //! Interfaces are numbers. The symbolic link says what the maps look like and which object the programs are from.
 

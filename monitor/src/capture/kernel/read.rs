@@ -23,7 +23,7 @@ pub(super) struct Read {
     codes: HashMap<u32, [u64; CODES]>,
     /// How far each CPU's list was read.
     heads: Vec<u64>,
-    /// Slots that were listed for the last reading: a program may have counted in them after it.
+    /// Slots that were listed for the last reading, in order: a program may have counted in them after it.
     again: Vec<u32>,
     /// Slots to look at now.
     look: Vec<u32>,
@@ -34,8 +34,13 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Of the half in force now.
+    /// Of the half in force now, of which nothing was counted before.
     pub(super) fn new(maps: &Maps) -> Self {
+        Self { swept: true, ..Self::taken(maps) }
+    }
+
+    /// Of the half in force now, whatever is in it.
+    pub(super) fn taken(maps: &Maps) -> Self {
         let half = maps.active();
         Self {
             half,
@@ -61,25 +66,26 @@ impl Read {
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
         let (mut moved, mut codes) = (Vec::new(), Vec::new());
         if complete && self.swept {
-            let mut look = std::mem::take(&mut self.look);
             // Crowded zones count for it, unlisted.
-            look.push(OTHER);
+            self.look.push(OTHER);
+            let turn = self.turn();
             #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-            look.extend(self.turn().map(|slot| slot as u32));
-            let listed = look.clone();
-            look.append(&mut self.again);
-            look.sort_unstable();
-            look.dedup();
-            for &slot in &look {
+            self.look.extend(turn.map(|slot| slot as u32));
+            self.look.sort_unstable();
+            self.look.dedup();
+            let (look, again) = (std::mem::take(&mut self.look), std::mem::take(&mut self.again));
+            for slot in merged(&look, &again) {
                 self.slot(maps, slot, &mut moved, &mut codes);
             }
-            look.clear();
-            (self.again, self.look) = (listed, look);
+            (self.again, self.look) = (look, again);
+            self.look.clear();
         } else {
             // What a list lacks may still be counted in after this.
             self.swept = complete;
             self.again.clear();
             self.again.append(&mut self.look);
+            self.again.sort_unstable();
+            self.again.dedup();
             for slot in 0..self.sums.len() {
                 #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
                 self.slot(maps, slot as u32, &mut moved, &mut codes);
@@ -164,5 +170,32 @@ impl Read {
                 codes.push(MovedCodes { slot, column, total: *total });
             }
         }
+    }
+}
+
+/// What is in either, each ascending and without repetition, once.
+fn merged(one: &[u32], other: &[u32]) -> impl Iterator<Item = u32> {
+    let (mut one, mut other) = (one.iter().copied().peekable(), other.iter().copied().peekable());
+    std::iter::from_fn(move || {
+        let next = match (one.peek(), other.peek()) {
+            (Some(one), Some(other)) => *one.min(other),
+            (Some(only), None) | (None, Some(only)) => *only,
+            (None, None) => return None,
+        };
+        one.next_if_eq(&next);
+        other.next_if_eq(&next);
+        Some(next)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_either_list_comes_once_and_in_order() {
+        assert_eq!(merged(&[0, 2, 5], &[1, 2, 7, 9]).collect::<Vec<_>>(), [0, 1, 2, 5, 7, 9]);
+        assert_eq!(merged(&[], &[3]).collect::<Vec<_>>(), [3]);
+        assert_eq!(merged(&[], &[]).count(), 0);
     }
 }
