@@ -108,6 +108,44 @@ fn other_zones_after_a_restart_begin_at_zero_on_the_same_links() -> Result<()> {
 }
 
 #[test]
+fn an_upgrade_puts_its_programs_upon_the_same_links_and_counters() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let bpffs = Bpffs::new()?;
+    let capture = bpffs.capture(true);
+    for rung in ["xdp", "tc", "clsact"] {
+        let arguments = ["--capture", rung];
+        let orders = Orders { config: ZONES, capture: &capture, arguments: &arguments, ..Orders::default() };
+        let mut oopsd = Oopsd::start(&site.host, &orders)?;
+        oopsd.ready()?;
+        let (links, program) = (ids(&site.host, &bpffs.pins())?, xdp_program(&site.host)?);
+        let load = site.queries(2_000)?;
+        load.more(500)?;
+        oopsd.end_by_kill();
+        // What is pinned is said to be another object's.
+        let about = bpffs.pins().join("about");
+        let said = std::fs::read_link(&about)?;
+        let (version, _) = said.to_str().and_then(|said| said.split_once('-')).context("a version")?;
+        std::fs::remove_file(&about)?;
+        std::os::unix::fs::symlink(format!("{version}-0123456789abcdef"), &about)?;
+        oopsd.restart()?;
+        load.more(500)?;
+        let sent = load.stop()?;
+        site.is_lossless()?;
+        oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", sent)?;
+        if rung != "clsact" {
+            ensure!(ids(&site.host, &bpffs.pins())? == links, "{rung}: attached anew");
+        }
+        ensure!(rung != "xdp" || xdp_program(&site.host)? != program, "the old programs");
+        oopsd.configure_by(&Orders { capture: &bpffs.capture(false), ..orders })?;
+        oopsd.kill(libc::SIGHUP);
+        until("reloaded", SOON, || (!bpffs.pins().exists()).then_some(())).with_context(|| oopsd.stderr())?;
+        oopsd.stop()?;
+        site.cable_anew()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn two_cannot_have_the_same_pins() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let bpffs = Bpffs::new()?;
