@@ -2,7 +2,11 @@
 //!
 //! `ingress` is there twice, for XDP and for TC; `egress` is TC's. What a frame means is in `wire`, how the maps are laid
 //! out in `layout`; here are the packet pointers (`frame`), the maps (`maps`) and the hooks.
-#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch, core_intrinsics))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "whether a number is known tells how it must be checked")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod chain;
