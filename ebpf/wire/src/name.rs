@@ -66,7 +66,7 @@ impl Name {
                 return Err(Skip::NamePointer);
             }
             starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = frame.opaque_at(next);
+            begin = next;
         }
         Err(Skip::NameLength)
     }
