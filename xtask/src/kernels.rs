@@ -28,8 +28,8 @@ const MODULES: [&str; 8] = ["llc", "stp", "garp", "mrp", "8021q", "veth", "sch_i
 /// Debian's programs that run in it.
 const PROGRAMS: [&str; 2] = ["ip", "bpftool"];
 
-/// Emulated on two slow cores it has taken 40 s.
-const LIMIT: Duration = Duration::from_secs(300);
+/// Emulated on two cores that had much else to do it has taken 170 s.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Runs it, and fails unless everything was counted.
 pub(crate) fn kernels(kvm: bool) -> Result<()> {

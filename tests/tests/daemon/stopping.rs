@@ -1,8 +1,10 @@
 //! SIGTERM ends it within two seconds, whatever it is doing; routes outlive it.
 
 use anyhow::{Context, Result, ensure};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use tests::daemon::{BUSY, Oopsd, Orders, ROUTES, SOON};
-use tests::lab::{Namespace, until};
+use tests::lab::{Namespace, Running, oopsd, until};
 use tests::site::Site;
 
 const WANTED: [&str; 2] = [
@@ -23,6 +25,25 @@ fn it_stops_at_once_while_an_interface_is_idle_and_under_load() -> Result<()> {
 }
 
 #[test]
+fn that_nobody_reads_what_it_says_does_not_end_it() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("oopsd.toml");
+    std::fs::write(&file, "[capture]\ninterfaces = [\"eth0\"]\n[zones]\nnames = [\"nl.\"]\n")?;
+    let mut command = site.host.command(oopsd()?.to_str().context("UTF-8")?);
+    command.args(["run", "--capture", "socket", "-c"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut running = Running::start(&mut command)?;
+    let said = BufReader::new(running.0.stderr.take().context("piped")?);
+    ensure!(said.lines().map_while(Result::ok).any(|line| line.contains("counting node")), "it does not begin");
+    // Its reader is gone; each of these has it say something.
+    running.signal(libc::SIGHUP);
+    running.signal(libc::SIGTERM);
+    let status = until("its end", SOON, || running.0.try_wait().ok().flatten())?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+#[test]
 fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared() -> Result<()> {
     let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTES))? else { return Ok(()) };
     let load = site.queries(2_000)?;
@@ -35,7 +56,7 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
     let mut monitor = site.host.command("ip");
     let changes = oopsd.path("monitor");
     monitor.args(["monitor", "route"]).stdout(std::fs::File::create(&changes)?);
-    let monitor = tests::lab::Running::start(&mut monitor)?;
+    let monitor = Running::start(&mut monitor)?;
     let watched = || std::fs::read_to_string(&changes).unwrap_or_default();
     until("the kernel is watched", SOON, || {
         site.host.ip("route add blackhole 198.51.100.0/24 table 99").ok()?;

@@ -21,7 +21,7 @@ pub(super) const WELL: &str = "all counts are exact";
 
 const METRICS: &str = "127.0.0.1:9553";
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(120);
 
 /// The server's addresses: on the cable, and on its VLAN.
 const PLAIN: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
