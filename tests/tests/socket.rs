@@ -153,6 +153,17 @@ fn a_reload_loses_no_count() -> Result<()> {
     })
 }
 
+#[test]
+fn what_came_before_a_stop_counts() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut socket = lab.start("eth0", 1)?;
+    lab.exchange(&lab.client, &lab.host, HOST, 50, 0)?;
+    socket.stop();
+    let sample = socket.sample(Time(0), Wall(0));
+    assert_eq!([sample.node[RECEIVED_QUERY], sample.node[SENT_RESPONSE], sample.sight.frames], [50, 50, 100]);
+    Ok(())
+}
+
 const RECEIVED_QUERY: usize = message(Direction::Received, false);
 const SENT_RESPONSE: usize = message(Direction::Sent, true);
 const SENT_QUERY: usize = message(Direction::Sent, false);

@@ -129,13 +129,13 @@ impl Running {
             Prepared::Same => self.now.replace(config, attribution, at, wall),
             Prepared::Other(other) => {
                 let mut old = std::mem::replace(&mut self.now, other);
-                old.stop();
-                // What both saw counts once, but for what is still in the ring: a block timeout's worth.
+                // What both see counts once, but for what is still in the new ring: a block timeout's worth.
                 if let Kind::Kernel(kernel) = &mut self.now {
                     // There is room for what it was made for.
                     let _ = kernel.prepare(config, attribution);
                 }
                 let _ = self.now.replace(config, attribution, at, wall);
+                old.stop();
                 old.sample(at, wall)
             }
         }

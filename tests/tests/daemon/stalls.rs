@@ -47,8 +47,11 @@ fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_l
     let arguments = ["--capture", "socket"];
     let orders = Orders { config: BUSY, capture: "buffer = \"64KiB\"", arguments: &arguments, ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
-    let load = site.queries(20_000)?;
+    // Over rising, and few enough for the small ring while a busy machine looks elsewhere.
+    let few = 700;
+    let load = site.queries(few)?;
     ensure!(oopsd.signal(1)?["condition"] == "busy");
+    load.set_rate(20_000);
     // Less than a window, as a busy machine may make it, so that the rest of the window is judged.
     let blind = until("blind", Duration::from_secs(20), || {
         oopsd.kill(libc::SIGSTOP);
@@ -61,8 +64,7 @@ fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_l
     ensure!(blind["state"] == "met" && blind["value"].as_f64() > Some(0.01), "{blind}");
     let reason = blind["arguments"]["reasons"][0].as_str().context("a reason")?;
     ensure!(reason.ends_with(" % of frames lost"), "{blind}");
-    // Over rising still, and few enough for the small ring while a busy machine looks elsewhere.
-    load.set_rate(700);
+    load.set_rate(few);
     oopsd.shows("oopsd_blind", 0)?;
     oopsd.shows("oopsd_condition_met{condition=\"busy\"}", 1)?;
     let sent = load.stop()?;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use wire::{Direction, Link, Ports};
 
 /// How long the kernel keeps a block of frames that is not full, in milliseconds.
-const BLOCK_TIMEOUT: u16 = 20;
+pub(super) const BLOCK_TIMEOUT: u16 = 20;
 
 /// The longest frame that is captured whole; segmentation is offloaded, so frames are far longer than the MTU.
 const SNAPLEN: i32 = 65_535;
@@ -70,7 +70,7 @@ impl Handle {
             return Ok(Err(format!("link type {}; oopsd reads {}", link::print(datalink), link::KNOWN)));
         };
         let handle = Self { capture, link, known, totals: [0; 2] };
-        handle.attach(&NOTHING)?;
+        handle.close()?;
         if let Some([received, sent]) = orders.group {
             handle.join(if known == Some(Direction::Sent) { sent } else { received })?;
         }
@@ -112,6 +112,11 @@ impl Handle {
         self.attach(program)
     }
 
+    /// Lets the kernel pass on nothing more: what is in the ring is what there is to read.
+    pub(super) fn close(&self) -> Result<(), pcap::Error> {
+        self.attach(&NOTHING)
+    }
+
     fn attach(&self, program: &[libc::sock_filter]) -> Result<(), pcap::Error> {
         let length = u16::try_from(program.len()).map_err(|_| pcap::Error::BufferOverflow)?;
         let option = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
@@ -150,7 +155,7 @@ impl Handle {
 
 /// Returns once every frame that met an older filter has gone its way: the kernel changes a filter without waiting for
 /// those, but waits for all of them here (`synchronize_rcu`). Where it refuses, one may count that came before.
-fn settle() {
+pub(super) fn settle() {
     const MEMBARRIER_CMD_GLOBAL: c_int = 1;
     // SAFETY: membarrier takes two numbers and no pointers.
     unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0) };

@@ -1,7 +1,7 @@
 //! One thread's work: reading an interface in batches, noticing that it went away, and opening it again.
 
 use super::Error;
-use super::handle::{Handle, Orders, said};
+use super::handle::{self, BLOCK_TIMEOUT, Handle, Orders, said};
 use super::stop::{Stop, poll};
 use crate::capture::collector::Desk;
 use crate::capture::interface::{DOWN, GONE, Interface, look};
@@ -16,6 +16,9 @@ const BATCH: usize = 1024;
 
 /// How often an interface is looked up, and one that is away is tried again.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a stop may take to count what is still there.
+const LAST: Duration = Duration::from_millis(500);
 
 /// How old the numbers of frames and losses may get while frames come.
 const STALE: Duration = Duration::from_millis(50);
@@ -61,6 +64,7 @@ struct Open {
 }
 
 /// Why a thread no longer reads.
+#[derive(PartialEq, Eq)]
 enum End {
     Stopped,
     Lost(String),
@@ -134,8 +138,32 @@ impl Watch {
 
     fn read(&self, mut open: Open) -> End {
         let end = self.batches(&mut open);
+        if end == End::Stopped {
+            self.empty(&mut open.handles);
+        }
         self.publish(&mut open.handles);
         end
+    }
+
+    /// Counts what the rings still hold, and nothing that comes from now on.
+    fn empty(&self, handles: &mut [Handle]) {
+        let closed = handles.iter().try_for_each(Handle::close);
+        handle::settle();
+        let fd = |index: usize| handles.get(index).map_or(-1, Handle::fd);
+        let fds = [fd(0), fd(1)];
+        let last = Instant::now() + LAST;
+        while closed.is_ok() && Instant::now() < last {
+            // A block that is not full is handed over when its time has come.
+            let ready = poll(fds, 2 * i32::from(BLOCK_TIMEOUT));
+            if ready == [0, 0] {
+                return;
+            }
+            for (handle, ready) in handles.iter_mut().zip(ready) {
+                if ready & libc::POLLIN != 0 && self.batch(handle).is_err() {
+                    return;
+                }
+            }
+        }
     }
 
     fn batches(&self, open: &mut Open) -> End {
