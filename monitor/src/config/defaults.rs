@@ -6,8 +6,9 @@ use std::time::Duration;
 
 /// Bytes of ring buffer for each packet socket.
 pub const BUFFER: usize = 16 << 20;
-/// What the buffer may be: libpcap takes it as a signed 32-bit number.
-pub const BUFFERS: RangeInclusive<u64> = 64 << 10..=1 << 30;
+/// What the buffer may be: libpcap makes blocks of 256 KiB of it, and with one block frames are lost whenever it is read;
+/// it takes it as a signed 32-bit number.
+pub const BUFFERS: RangeInclusive<u64> = 1 << 20..=1 << 30;
 /// Capture threads for each interface.
 pub const THREADS: usize = 1;
 /// What the threads may be.

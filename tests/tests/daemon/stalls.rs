@@ -45,7 +45,7 @@ fn a_stall_under_constant_load_makes_no_edge_and_what_it_lost_is_said() -> Resul
 #[test]
 fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_lost() -> Result<()> {
     let arguments = ["--capture", "socket"];
-    let orders = Orders { config: BUSY, capture: "buffer = \"64KiB\"", arguments: &arguments, ..Orders::default() };
+    let orders = Orders { config: BUSY, capture: "buffer = \"1MiB\"", arguments: &arguments, ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     // Over rising, and few enough for the small ring while a busy machine looks elsewhere.
     let few = 700;
@@ -55,9 +55,9 @@ fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_l
     // Less than a window, as a busy machine may make it, so that the rest of the window is judged.
     let blind = until("blind", Duration::from_secs(20), || {
         oopsd.kill(libc::SIGSTOP);
-        load.more(4_000).ok()?;
+        load.more(9_000).ok()?;
         oopsd.kill(libc::SIGCONT);
-        load.more(4_000).ok()?;
+        load.more(9_000).ok()?;
         oopsd.signals().into_iter().find(|signal| signal["condition"] == "blind")
     })
     .with_context(|| oopsd.stderr())?;
