@@ -1,22 +1,22 @@
 //! One frame in the kernel, by `BPF_PROG_TEST_RUN`, net of a program that does nothing. Another name is written into the
-//! frame before each run, by a program that then calls ours, or the one that does nothing.
+//! frame before each run, by a program that then calls ours, a peer, or the one that does nothing.
 
 use crate::figure::{in_turn, nanoseconds};
 use crate::frames::{self, Chance, Over};
-use crate::{Outcome, table};
+use crate::{Outcome, bpf, table};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, ProgramArray};
-use aya::programs::{Program, ProgramFd, ProgramInfo, SchedClassifier};
+use aya::programs::{Program, ProgramFd, SchedClassifier};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial, test_run};
-use std::fs;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use wire::Ports;
 
 const THOUSAND: u64 = 1_000;
 const MILLION: u64 = 1_000_000;
 const ROUNDS: usize = 12;
+const PEER_ROUNDS: usize = 8;
 const TIMES: u32 = 400_000;
 
 /// Where the name begins in a frame, and how many bytes from there on are written.
@@ -25,20 +25,16 @@ const BYTES: usize = 64;
 
 /// Measures all of it.
 pub(crate) fn measure() -> Outcome<()> {
-    let read = |path: &str| fs::read_to_string(path).map(|text| text.trim().to_owned()).unwrap_or_default();
-    let mitigations =
-        ["spectre_v2", "retbleed"].map(|name| read(&format!("/sys/devices/system/cpu/vulnerabilities/{name}")));
-    println!(
-        "kernel.bpf_stats_enabled: {}; mitigations: {}",
-        read("/proc/sys/kernel/bpf_stats_enabled"),
-        mitigations.join("; ")
-    );
+    if !bpf::can_run("a frame in the kernel")? {
+        return Ok(());
+    }
     let thousand = Bench::new(THOUSAND)?;
     let zone = |chance: &mut Chance, of: u64| frames::zone(chance.below(of));
     let www = |chance: &mut Chance| frames::query(&zone(chance, THOUSAND));
     let five =
         |chance: &mut Chance| frames::query(&format!("a-long-first-name.a-longer-next-one.{}", zone(chance, THOUSAND)));
     thousand.line("query, 3 labels, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(16.0), www)?;
+    thousand.peers(THOUSAND, 1024, www)?;
     thousand.line("the same at TC", Hook::IngressTc, 1024, None, www)?;
     thousand.line("query, 5 labels of 54 bytes, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(27.0), five)?;
     for (what, answers, error) in [
@@ -53,17 +49,13 @@ pub(crate) fn measure() -> Outcome<()> {
     }
     thousand.line("not DNS, XDP", Hook::IngressXdp, 1024, Some(3.0), |_| Vec::new())?;
     drop(thousand);
+    let active = |chance: &mut Chance| frames::query(&frames::zone(chance.below(1 << 16) * 15));
+    let uniform = |chance: &mut Chance| frames::query(&frames::zone(chance.below(MILLION)));
     let million = Bench::new(MILLION)?;
-    million.line(
-        "query, 3 labels, 64 K active of 1 M zones, XDP",
-        Hook::IngressXdp,
-        1 << 16,
-        Some(30.0),
-        |chance| frames::query(&frames::zone(chance.below(1 << 16) * 15)),
-    )?;
-    million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), |chance| {
-        frames::query(&frames::zone(chance.below(MILLION)))
-    })
+    million.line("query, 3 labels, 64 K active of 1 M zones, XDP", Hook::IngressXdp, 1 << 16, Some(30.0), active)?;
+    million.peers(MILLION, 1 << 16, active)?;
+    million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), uniform)?;
+    million.peers(MILLION, 1 << 20, uniform)
 }
 
 /// Our programs with a table of zones.
@@ -84,62 +76,129 @@ impl Bench {
         hook: Hook,
         many: usize,
         at_most: Option<f64>,
-        mut message: impl FnMut(&mut Chance) -> Vec<u8>,
+        message: impl FnMut(&mut Chance) -> Vec<u8>,
     ) -> Outcome<()> {
-        let mut chance = Chance(7);
-        let frames: Vec<_> = (0..many)
-            .map(|_| {
-                let message = message(&mut chance);
-                let mut frame = frames::frame(if message.is_empty() { &[0; 64] } else { &message }, Over::V4, 7);
-                if message.is_empty() {
-                    // TCP, and no DNS.
-                    frame[23] = 6;
-                    frame[34..38].copy_from_slice(&[0, 80, 0, 80]);
-                }
-                frame.resize(frame.len().max(NAME + BYTES), 0);
-                frame
-            })
-            .collect();
-        let mut ours = Varied::new(hook, &frames, Some(&self.trial))?;
-        let mut nothing = Varied::new(hook, &frames, None)?;
-        let frame = &frames[0];
-        let mut net = || ours.run(frame) - nothing.run(frame);
+        let frames = varied(many, message);
+        let ours = Varied::new(hook, &frames, Called::Fd(self.trial.program(hook)))?;
+        let nothing = Varied::new(hook, &frames, Called::Named("empty"))?;
+        let mut net = || ours.run(&frames[0]) - nothing.run(&frames[0]);
         let [net] = in_turn(ROUNDS, [&mut net]);
         table::ours(what, "ns", &net, at_most);
         Ok(())
     }
+
+    /// Measures ours and what others do, with `zones` in their maps, and prints lines of the peers.
+    fn peers(&self, zones: u64, many: usize, message: impl FnMut(&mut Chance) -> Vec<u8>) -> Outcome<()> {
+        let hook = Hook::IngressXdp;
+        let frames = varied(many, message);
+        let ours = Varied::new(hook, &frames, Called::Fd(self.trial.program(hook)))?;
+        let nothing = Varied::new(hook, &frames, Called::Named("empty"))?;
+        let hash = Varied::new(hook, &frames, Called::Peer(Peer::Hash, zones))?;
+        let trie = Varied::new(hook, &frames, Called::Peer(Peer::Trie, zones))?;
+        let net = |program: &Varied| program.run(&frames[0]) - nothing.run(&frames[0]);
+        let [ours, hash, trie] = in_turn(PEER_ROUNDS, [&mut || net(&ours), &mut || net(&hash), &mut || net(&trie)]);
+        table::peer("by BPF_MAP_TYPE_HASH, each suffix", "ns", &hash, &ours, None);
+        table::peer("by BPF_MAP_TYPE_LPM_TRIE, the name turned round", "ns", &trie, &ours, None);
+        Ok(())
+    }
+}
+
+/// Frames of `many` messages.
+pub(crate) fn varied(many: usize, mut message: impl FnMut(&mut Chance) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let mut chance = Chance(7);
+    let frame = |_| {
+        let message = message(&mut chance);
+        let mut frame = frames::frame(if message.is_empty() { &[0; 64] } else { &message }, Over::V4, 7);
+        if message.is_empty() {
+            // TCP, and no DNS.
+            frame[23] = 6;
+            frame[34..38].copy_from_slice(&[0, 80, 0, 80]);
+        }
+        frame.resize(frame.len().max(NAME + BYTES), 0);
+        frame
+    };
+    (0..many).map(frame).collect()
+}
+
+/// What is called once the name is written.
+#[derive(Clone, Copy)]
+pub(crate) enum Called<'t> {
+    /// A program that is loaded.
+    Fd(BorrowedFd<'t>),
+    /// One of the benches', without its hook.
+    Named(&'static str),
+    /// A peer with so many zones.
+    Peer(Peer, u64),
+}
+
+/// A map of the kernel's own that finds a zone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Hash,
+    Trie,
+}
+
+impl Peer {
+    const fn program(self) -> &'static str {
+        match self {
+            Self::Hash => "hash_xdp",
+            Self::Trie => "trie_xdp",
+        }
+    }
+
+    const fn map(self) -> &'static str {
+        match self {
+            Self::Hash => "NAMES",
+            Self::Trie => "TRIE",
+        }
+    }
+
+    /// The keys of so many zones.
+    fn keys(self, zones: u64) -> Vec<u8> {
+        let mut keys = Vec::new();
+        for zone in 0..zones {
+            let mut name = oopsd::name::to_wire(&frames::zone(zone));
+            let length = name.len();
+            if self == Self::Trie {
+                name.reverse();
+                keys.extend(u32::try_from(8 * length).expect("names are short").to_ne_bytes());
+            }
+            keys.extend(name);
+            keys.resize(keys.len() + BYTES - length, 0);
+        }
+        keys
+    }
 }
 
 /// A program that writes a name and calls another.
-struct Varied {
+pub(crate) struct Varied {
     programs: Ebpf,
     first: &'static str,
 }
 
 impl Varied {
-    /// Calls the program of `trial`, or the one that does nothing.
-    fn new(hook: Hook, frames: &[Vec<u8>], trial: Option<&Trial>) -> Outcome<Self> {
-        let file = std::env::current_exe()?;
-        let file =
-            file.ancestors().find(|folder| folder.join("bpf").is_dir()).ok_or("the kernel programs are not built")?;
-        let object = fs::read(file.join("bpf/bpfel-unknown-none/release/peers"))?;
+    pub(crate) fn new(hook: Hook, frames: &[Vec<u8>], called: Called<'_>) -> Outcome<Self> {
         let many = u32::try_from(frames.len())?;
-        let mut programs = aya::EbpfLoader::new().map_max_entries("BYTES", many).load(&object)?;
-        let (map, first, empty) = match hook {
-            Hook::IngressXdp => ("XDP", "vary_xdp", "empty_xdp"),
-            Hook::IngressTc | Hook::EgressTc => ("TC", "vary_tc", "empty_tc"),
-        };
-        for name in [first, empty] {
-            let program = programs.program_mut(name).ok_or("a program is missing")?;
-            if let Program::Xdp(program) = program {
-                program.load()?;
-            } else if let Program::SchedClassifier(program) = program {
-                program.load()?;
-            }
+        let mut loader = aya::EbpfLoader::new();
+        loader.map_max_entries("BYTES", many);
+        if let Called::Peer(peer, zones) = called {
+            loader.map_max_entries(peer.map(), u32::try_from(zones)?);
         }
-        let called = match trial {
-            Some(trial) => known(trial.program(hook))?,
-            None => fd(&programs, empty)?.try_clone()?,
+        let mut programs = loader.load(&bpf::peers()?)?;
+        let (map, first) = match hook {
+            Hook::IngressXdp => ("XDP", "vary_xdp"),
+            Hook::IngressTc | Hook::EgressTc => ("TC", "vary_tc"),
+        };
+        load(&mut programs, first)?;
+        let called = match called {
+            Called::Fd(program) => bpf::program(program)?.fd()?,
+            Called::Named(name) => load(&mut programs, &format!("{name}_{}", map.to_lowercase()))?,
+            Called::Peer(peer, zones) => {
+                let keys = peer.keys(zones);
+                let filled = programs.map(peer.map()).ok_or("a map is missing")?;
+                bpf::fill(filled, &keys, u32::try_from(zones)?)?;
+                load(&mut programs, peer.program())?
+            }
         };
         let array = programs.map_mut(map).ok_or("a map is missing")?;
         ProgramArray::try_from(array)?.set(0, &called, 0)?;
@@ -158,12 +217,26 @@ impl Varied {
     }
 
     /// Nanoseconds of one of many runs.
-    fn run(&mut self, frame: &[u8]) -> f64 {
-        let program = fd(&self.programs, self.first).expect("it is loaded").as_fd();
-        nanoseconds(TIMES as usize, || {
-            test_run(program, frame, TIMES).expect("it runs on this frame");
-        })()
+    fn run(&self, frame: &[u8]) -> f64 {
+        nanoseconds(TIMES as usize, || self.times(frame, TIMES))()
     }
+
+    /// Runs it so many times.
+    pub(crate) fn times(&self, frame: &[u8], times: u32) {
+        let program = fd(&self.programs, self.first).expect("it is loaded").as_fd();
+        test_run(program, frame, times).expect("it runs on this frame");
+    }
+}
+
+/// Loads a program of the benches into the kernel.
+pub(crate) fn load(programs: &mut Ebpf, name: &str) -> Outcome<ProgramFd> {
+    let program = programs.program_mut(name).ok_or("a program is missing")?;
+    if let Program::Xdp(program) = program {
+        program.load()?;
+    } else if let Program::SchedClassifier(program) = program {
+        program.load()?;
+    }
+    Ok(fd(programs, name)?.try_clone()?)
 }
 
 fn fd<'p>(programs: &'p Ebpf, name: &str) -> Outcome<&'p ProgramFd> {
@@ -172,14 +245,4 @@ fn fd<'p>(programs: &'p Ebpf, name: &str) -> Outcome<&'p ProgramFd> {
         return Ok(program.fd()?);
     }
     Ok(<&SchedClassifier>::try_from(program)?.fd()?)
-}
-
-/// A program of which there is but a file descriptor.
-fn known(program: std::os::fd::BorrowedFd<'_>) -> Outcome<ProgramFd> {
-    let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", std::os::fd::AsRawFd::as_raw_fd(&program)))?;
-    let id =
-        text.lines().find_map(|line| line.strip_prefix("prog_id:")).ok_or("it is no program")?.trim().parse::<u32>()?;
-    let all = aya::programs::loaded_programs().filter_map(Result::ok);
-    let found = all.into_iter().find(|info: &ProgramInfo| info.id() == id).ok_or("the program is gone")?;
-    Ok(found.fd()?)
 }

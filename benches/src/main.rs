@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a person reads what it prints")]
 
+mod bpf;
 mod engine;
 mod figure;
 mod frames;
@@ -17,7 +18,9 @@ mod process;
 mod replay;
 mod resident;
 mod table;
+mod tick;
 mod trace;
+mod veth;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -28,11 +31,13 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn() -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 9] = [
     ("resident", resident::measure),
     ("replay", replay::measure),
     ("engine", engine::measure),
     ("kernel", kernel::measure),
+    ("kernel-veth", veth::measure),
+    ("kernel-tick", tick::measure),
     ("packet", packet::measure),
     ("million", packet::measure_million),
     ("live", live::measure),

@@ -1,5 +1,15 @@
-//! Programs for the benches: nothing at all, and what varies the name in a frame before another program is called.
-#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+//! Programs for the benches: nothing at all, what varies the name in a frame before another program is called, and the
+//! same job as ours by the maps that others use. The daemon does not carry them.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch, core_intrinsics))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "whether a number is known tells how it must be checked")
+)]
+
+#[cfg(target_arch = "bpf")]
+mod frame;
+#[cfg(target_arch = "bpf")]
+mod lookup;
 
 #[cfg(target_arch = "bpf")]
 mod programs {

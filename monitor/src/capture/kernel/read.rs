@@ -54,6 +54,11 @@ impl Read {
         }
     }
 
+    /// Has the next reading look at all slots.
+    pub(super) const fn overrun(&mut self) {
+        self.swept = false;
+    }
+
     /// Frames that reached the programs.
     pub(super) fn frames(&self, maps: &Maps) -> u64 {
         maps.total(self.half, FRAMES)

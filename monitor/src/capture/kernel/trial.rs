@@ -56,6 +56,23 @@ impl Trial {
         self.read.sample(&self.maps, 1, at, wall)
     }
 
+    /// Has the next sample look at all slots, as one does when a list has overrun.
+    pub const fn overrun(&mut self) {
+        self.read.overrun();
+    }
+
+    /// Counts by other zones from now on, as a reload does: the last sample of those before.
+    ///
+    /// # Errors
+    /// There is no room for them.
+    pub fn replace(&mut self, attribution: &Attribution, ports: Ports, at: Time, wall: Wall) -> Result<Sample, Error> {
+        self.maps.fill(attribution, ports)?;
+        self.maps.flip();
+        let last = self.sample(at, wall);
+        self.read = Read::new(&self.maps);
+        Ok(last)
+    }
+
     /// Runs a program on a frame so many times: what it returned, and how long it took on average.
     ///
     /// # Errors
