@@ -20,7 +20,7 @@ const SLOT_BITS: u32 = 20;
 /// An entry's lowest bit: longer names exist below this one.
 const DEEPER: u64 = 1;
 
-/// What is above the slot and [`DEEPER`] is the fingerprint; the hash's bits below it choose the bucket.
+/// What is above the slot and the lowest bit is the fingerprint; the hash's bits below it choose the bucket.
 pub const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
 
 /// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
