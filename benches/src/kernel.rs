@@ -224,7 +224,8 @@ impl Varied {
     /// Runs it so many times.
     pub(crate) fn times(&self, frame: &[u8], times: u32) {
         let program = fd(&self.programs, self.first).expect("it is loaded").as_fd();
-        test_run(program, frame, times).expect("it runs on this frame");
+        let (returned, _) = test_run(program, frame, times).expect("it runs on this frame");
+        assert_ne!(returned, 0, "what was to be called was not, or found no zone");
     }
 }
 
