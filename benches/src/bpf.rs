@@ -19,7 +19,7 @@ const XDP: u32 = 37;
 pub(crate) fn can_run(what: &str) -> Outcome<bool> {
     let small = Attribution::new(&engine::Names::new(["nl."], [""; 0]), &[]);
     if let Err(error) = Trial::new(&small, Ports::DNS) {
-        table::skipped(what, &error.to_string());
+        table::skipped(what, &error.whole());
         return Ok(false);
     }
     if let Err(error) = peers() {
