@@ -63,10 +63,10 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         Purpose::Demo => &["bird2", "dnsperf", "iproute2", "knot", "procps"],
         #[rustfmt::skip]
         Purpose::Test => &[
-            "bird2", "dnsperf", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus",
-            "tcpdump", "tshark", "unbound",
+            "bird2", "bpftool", "dnsperf", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps",
+            "prometheus", "tcpdump", "tshark", "unbound",
         ],
-        Purpose::Bench => &["dnstop", "tcpdump", "tshark"],
+        Purpose::Bench => &["dnsperf", "dnstop", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
     };
     ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(&KERNEL).chain(besides).copied()
