@@ -320,6 +320,14 @@ impl Oopsd {
         .with_context(|| self.stderr())
     }
 
+    /// Waits until a route is `wanted` or `seen` so on the router `bird`.
+    ///
+    /// # Errors
+    /// With what it is instead, if it does not come to that.
+    pub fn shows_route(&self, what: &str, prefix: &str, action: &str) -> Result<()> {
+        self.shows(&format!("oopsd_route_{what}{{prefix=\"{prefix}\",router=\"bird\",action=\"{action}\"}}"), 1)
+    }
+
     /// Waits until each of these families of totals sums to `value`.
     ///
     /// # Errors

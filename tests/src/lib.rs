@@ -8,6 +8,7 @@ pub mod lab;
 pub mod message;
 pub mod receiver;
 pub mod replay;
+pub mod routers;
 pub mod servers;
 pub mod site;
 pub mod traffic;

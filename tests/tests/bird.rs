@@ -4,11 +4,10 @@
 
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{ChildStdout, Command, Stdio};
 use std::time::Instant;
 use tests::lab::bird::{self, Bird, Session};
-use tests::lab::{self, Namespace, Running, until};
+use tests::lab::{self, Namespace, until};
+use tests::routers::Routers;
 
 const V4: &str = "192.0.2.0/24";
 const V6: &str = "2001:db8::/48";
@@ -25,7 +24,7 @@ fn the_path_at_the_upstream_is_longer_by_what_is_wanted_and_plain_again() -> Res
     for prepends in [1, 2, 3, 2, 1, 0, 3, 0] {
         for prefix in [V4, V6] {
             let start = Instant::now();
-            oopsd.want(prefix, prepends)?;
+            oopsd.want(prefix, &longer(prepends))?;
             lab.reaches(prefix, prepends)?;
             took.push(start.elapsed());
         }
@@ -43,17 +42,17 @@ fn stopping_killing_and_starting_change_no_route() -> Result<()> {
 
     oopsd.stop()?;
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.sees(V4, 2)?;
-    oopsd.sees(V6, 3)?;
+    oopsd.sees(V4, &longer(2))?;
+    oopsd.sees(V6, &longer(3))?;
     oopsd.running.kill();
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.sees(V4, 2)?;
+    oopsd.sees(V4, &longer(2))?;
     let row = oopsd.status(V4)?;
     ensure!(row["wanted"].is_null() && row["changes"] == 0, "{row}");
     ensure!(lab.table() == table, "the table is another: {}", lab.table());
     lab.undisturbed(&before, 0)?;
 
-    oopsd.want(V4, 0)?;
+    oopsd.want(V4, &longer(0))?;
     lab.reaches(V4, 0)?;
     lab.reaches(V6, 3)
 }
@@ -86,7 +85,7 @@ fn routes_of_others_in_the_table_are_left_alone() -> Result<()> {
     let mut oopsd = lab.oopsd("wet")?;
     for prepends in [1, 3, 0] {
         for prefix in [V4, V6] {
-            oopsd.want(prefix, prepends)?;
+            oopsd.want(prefix, &longer(prepends))?;
             lab.reaches(prefix, prepends)?;
         }
     }
@@ -99,13 +98,13 @@ fn a_route_that_hides_ours_is_an_error_that_names_it() -> Result<()> {
     let foreign = format!("blackhole {V4} table {TABLE} proto static metric 7");
     lab.host.ip(&format!("route add {foreign}"))?;
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.want(V4, 2)?;
+    oopsd.want(V4, &longer(2))?;
     let error = oopsd.fails(V4)?;
     ensure!(error.contains(&format!("blackhole {V4} table {TABLE}")) && error.contains("metric 7"), "{error}");
     lab.reaches(V4, 0)?;
 
     lab.host.ip(&format!("route del {foreign}"))?;
-    oopsd.sees(V4, 2)?;
+    oopsd.sees(V4, &longer(2))?;
     lab.reaches(V4, 2)
 }
 
@@ -119,7 +118,7 @@ fn thirty_changes_in_a_row_end_right() -> Result<()> {
     for _ in 0..30 {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let (which, prepends) = (usize::from(state & 1 << 30 != 0), (state >> 20) & 3);
-        oopsd.want([V4, V6][which], prepends)?;
+        oopsd.want([V4, V6][which], &longer(prepends))?;
         last[which] = prepends;
         // Some come while the one before is being made so, and some after.
         if state & 1 << 29 != 0 {
@@ -128,8 +127,8 @@ fn thirty_changes_in_a_row_end_right() -> Result<()> {
     }
     lab.reaches(V4, last[0])?;
     lab.reaches(V6, last[1])?;
-    oopsd.sees(V4, last[0])?;
-    oopsd.sees(V6, last[1])?;
+    oopsd.sees(V4, &longer(last[0]))?;
+    oopsd.sees(V6, &longer(last[1]))?;
     lab.undisturbed(&before, 30)
 }
 
@@ -138,9 +137,9 @@ fn a_reload_keeps_what_was_wanted_and_leaves_a_route_it_no_longer_has() -> Resul
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("wet")?;
     let (before, table) = lab.announced(&mut oopsd, [1, 2])?;
-    oopsd.say(&format!("replace {V4}"))?;
-    ensure!(oopsd.status(V4)?["wanted"] == 1 && oopsd.status(V6).is_err(), "{}", oopsd.status(V4)?);
-    oopsd.sees(V4, 1)?;
+    oopsd.reload(&config(&[V4]))?;
+    ensure!(oopsd.status(V4)?["wanted"] == "prepend 1" && oopsd.status(V6).is_err(), "{}", oopsd.status(V4)?);
+    oopsd.sees(V4, &longer(1))?;
     ensure!(lab.table() == table, "the table is another: {}", lab.table());
     lab.undisturbed(&before, 0)
 }
@@ -149,7 +148,7 @@ fn a_reload_keeps_what_was_wanted_and_leaves_a_route_it_no_longer_has() -> Resul
 fn bird_restarted_announces_the_same_level() -> Result<()> {
     let Some(mut lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("wet")?;
-    oopsd.want(V4, 2)?;
+    oopsd.want(V4, &longer(2))?;
     lab.reaches(V4, 2)?;
     drop(oopsd);
     lab.announcer.restart()?;
@@ -161,10 +160,10 @@ fn bird_restarted_announces_the_same_level() -> Result<()> {
 fn a_dry_run_changes_nothing() -> Result<()> {
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut oopsd = lab.oopsd("dry")?;
-    oopsd.want(V4, 3)?;
-    oopsd.sees(V4, 0)?;
+    oopsd.want(V4, &longer(3))?;
+    oopsd.sees(V4, &longer(0))?;
     let row = oopsd.status(V4)?;
-    ensure!(row["wanted"] == 3 && row["changes"] == 0 && row["errors"] == 0, "{row}");
+    ensure!(row["wanted"] == "prepend 3" && row["changes"] == 0 && row["errors"] == 0, "{row}");
     ensure!(lab.table().is_empty(), "a route appeared: {}", lab.table());
     Ok(())
 }
@@ -174,8 +173,8 @@ fn without_the_capability_the_error_says_which_one() -> Result<()> {
     let Some(lab) = Lab::new()? else { return Ok(()) };
     let mut command = lab.host.command("setpriv");
     command.args(["--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]);
-    let mut oopsd = Oopsd::start(command.arg(env!("CARGO_BIN_EXE_routers")), "wet")?;
-    oopsd.want(V4, 1)?;
+    let mut oopsd = Routers::start(command.arg(env!("CARGO_BIN_EXE_routers")), &config(&[V4, V6]), "wet")?;
+    oopsd.want(V4, &longer(1))?;
     let error = oopsd.fails(V4)?;
     ensure!(error.contains("CAP_NET_ADMIN") && error.contains(V4) && error.contains("table 5353"), "{error}");
     Ok(())
@@ -246,12 +245,12 @@ impl Lab {
     }
 
     /// Wants so many prepends for the two prefixes and waits until it is so; the sessions and the table then.
-    fn announced(&self, oopsd: &mut Oopsd, prepends: [u32; 2]) -> Result<([Session; 2], String)> {
+    fn announced(&self, oopsd: &mut Routers, prepends: [u32; 2]) -> Result<([Session; 2], String)> {
         let wanted = [V4, V6].into_iter().zip(prepends);
-        wanted.clone().try_for_each(|(prefix, prepends)| oopsd.want(prefix, prepends))?;
+        wanted.clone().try_for_each(|(prefix, prepends)| oopsd.want(prefix, &longer(prepends)))?;
         for (prefix, prepends) in wanted {
             self.reaches(prefix, prepends)?;
-            oopsd.sees(prefix, prepends)?;
+            oopsd.sees(prefix, &longer(prepends))?;
         }
         Ok((self.sessions()?, self.table()))
     }
@@ -268,64 +267,34 @@ impl Lab {
         until(&format!("table {TABLE} holds {wanted}"), SOON, || (self.table() == wanted).then_some(()))
     }
 
-    fn oopsd(&self, mode: &str) -> Result<Oopsd> {
-        Oopsd::start(&mut self.host.command(env!("CARGO_BIN_EXE_routers")), mode)
+    fn oopsd(&self, mode: &str) -> Result<Routers> {
+        Routers::start(&mut self.host.command(env!("CARGO_BIN_EXE_routers")), &config(&[V4, V6]), mode)
     }
 }
 
-/// oopsd's routers as a process.
-struct Oopsd {
-    running: Running,
-    answers: BufReader<ChildStdout>,
+/// As an action is written.
+fn longer(by: u32) -> String {
+    if by == 0 { "plain".to_owned() } else { format!("prepend {by}") }
 }
 
-impl Oopsd {
-    fn start(command: &mut Command, mode: &str) -> Result<Self> {
-        command.args([&TABLE.to_string(), mode, V4, V6]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut running = Running::start(command)?;
-        let answers = BufReader::new(running.0.stdout.take().context("piped")?);
-        let mut oopsd = Self { running, answers };
-        oopsd.status(V4)?;
-        Ok(oopsd)
+fn config(prefixes: &[&str]) -> String {
+    let mut text = format!("{CONFIG}table = {TABLE}\n");
+    for prefix in prefixes {
+        text +=
+            &format!("[[route]]\nprefix = \"{prefix}\"\nrouter = \"bird\"\nwhen = \"overload\"\npolicy = \"demote\"\n");
     }
-
-    fn say(&mut self, line: &str) -> Result<()> {
-        writeln!(self.running.0.stdin.as_ref().context("piped")?, "{line}")?;
-        Ok(())
-    }
-
-    fn want(&mut self, prefix: &str, prepends: u32) -> Result<()> {
-        self.say(&format!("want {prefix} {prepends}"))
-    }
-
-    fn status(&mut self, prefix: &str) -> Result<serde_json::Value> {
-        self.say("status")?;
-        let mut line = String::new();
-        self.answers.read_line(&mut line)?;
-        let rows: Vec<serde_json::Value> = serde_json::from_str(&line).with_context(|| format!("answered {line:?}"))?;
-        rows.into_iter().find(|row| row["prefix"] == prefix).context("no such route")
-    }
-
-    /// Waits until it has read back `prepends`.
-    fn sees(&mut self, prefix: &str, prepends: u32) -> Result<()> {
-        until(&format!("read back {prefix} with {prepends}"), SOON, || {
-            self.status(prefix).ok().filter(|row| row["seen"] == prepends)
-        })
-        .map(|_| ())
-    }
-
-    /// Waits until it reports an error.
-    fn fails(&mut self, prefix: &str) -> Result<String> {
-        until("an error", SOON, || self.status(prefix).ok()?["error"].as_str().map(str::to_owned))
-    }
-
-    /// Stops it by the end of its input.
-    fn stop(mut self) -> Result<()> {
-        drop(self.running.0.stdin.take());
-        ensure!(self.running.0.wait()?.success(), "it ended badly");
-        Ok(())
-    }
+    text
 }
+
+const CONFIG: &str = r#"
+[[condition]]
+name = "overload"
+kind = "query-rate"
+rising = "1k"
+[[router]]
+name = "bird"
+type = "kernel-table"
+"#;
 
 fn fragment(prefixes: &[&str]) -> String {
     let config = oopsd::router::kernel_table::Config { name: "bird".to_owned(), table: TABLE };

@@ -34,7 +34,7 @@ mod watch;
 
 pub use condition::{Condition, Judged, Kind, Thresholds};
 pub use judge::{Engine, Step};
-pub use ladder::{Action, Intent, Ladder, Policy, Route, Rung};
+pub use ladder::{Action, Intent, Ladder, MOST_PREPENDS, NotAnAction, Policy, Route, Rung};
 pub use names::Names;
 pub use plan::{Group, Plan, Scope};
 pub use sample::{Moved, MovedCodes, Sample, Sight};

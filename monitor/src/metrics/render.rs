@@ -7,6 +7,7 @@ mod slots;
 
 use super::Snapshot;
 use super::text::{Text, Type};
+use crate::router::Status;
 use engine::{Action, State};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
@@ -155,26 +156,23 @@ fn routes(text: &mut Text, snapshot: &Snapshot) {
     if routes.is_empty() {
         return;
     }
-    let mut family = text.family(
-        "oopsd_route_wanted",
-        Type::Gauge,
-        "By how many hops the AS path of a prefix should be longer now; 0 is as the router has it.",
-    );
-    for route in routes {
-        if let Some(action) = route.wanted {
-            family.put(&[("prefix", &route.prefix), ("router", &route.router)], prepends(action));
+    let mut announced = |name, help, action: fn(&Status) -> Option<Action>| {
+        let mut family = text.family(name, Type::Gauge, help);
+        for route in routes {
+            if let Some(action) = action(route) {
+                let labels = [("prefix", &*route.prefix), ("router", &route.router), ("action", &action.to_string())];
+                family.put(&labels, 1_u8);
+            }
         }
-    }
-    let mut family = text.family(
+    };
+    announced("oopsd_route_wanted", "How a prefix should be announced now; plain is as the router has it.", |route| {
+        route.wanted
+    });
+    announced(
         "oopsd_route_seen",
-        Type::Gauge,
-        "By how many hops it was asked to be longer when the router was last read; without a value it could not be read.",
+        "What its router was asked for when it was last read; without a series it could not be read.",
+        |route| route.seen,
     );
-    for route in routes {
-        if let Some(action) = route.seen {
-            family.put(&[("prefix", &route.prefix), ("router", &route.router)], prepends(action));
-        }
-    }
     let mut family = text.family(
         "oopsd_route_budget_left",
         Type::Gauge,
@@ -193,13 +191,6 @@ fn routes(text: &mut Text, snapshot: &Snapshot) {
         text.family("oopsd_route_errors_total", Type::Counter, "Attempts to change or read a route that failed.");
     for route in routes {
         family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.errors);
-    }
-}
-
-const fn prepends(action: Action) -> u8 {
-    match action {
-        Action::Plain => 0,
-        Action::Prepend(hops) => hops,
     }
 }
 
@@ -266,8 +257,8 @@ mod tests {
             r#"oopsd_capture_dropped_total{interface="eth0"} 5"#,
             r#"oopsd_signals_total{channel="siem",outcome="sent"} 4"#,
             r#"oopsd_signals_waiting{channel="siem"} 3"#,
-            r#"oopsd_route_wanted{prefix="192.0.2.0/24",router="bird"} 3"#,
-            r#"oopsd_route_seen{prefix="192.0.2.0/24",router="bird"} 0"#,
+            r#"oopsd_route_wanted{prefix="192.0.2.0/24",router="bird",action="prepend 3"} 1"#,
+            r#"oopsd_route_seen{prefix="192.0.2.0/24",router="bird",action="plain"} 1"#,
             "oopsd_config_last_reload_success 1",
         ] {
             assert!(text.lines().any(|printed| printed == line), "{line} is not in\n{text}");

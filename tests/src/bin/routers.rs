@@ -1,34 +1,34 @@
 //! `oopsd::router::Routers` on a line protocol, so that tests can run it in a namespace, kill it and start it again.
 //!
-//! Arguments: the table's number, `dry` or `wet`, then the prefixes. On standard input `want PREFIX N` (N prepends, 0 is plain) and
-//! `replace PREFIX...` are not answered; `status` is, with one line of JSON. The end of input stops it.
+//! Arguments: a configuration file, and `dry` or `wet`. On standard input `want PREFIX ACTION` and `reload` are not answered;
+//! `status` is, with one line of JSON. The end of input stops it.
 
 use anyhow::{Context, Result, bail};
-use engine::{Action, Intent, Policy, Route};
-use oopsd::router::{Config, Routers, Status, kernel_table};
+use engine::{Action, Intent, Route};
+use oopsd::config::{Config, Purpose};
+use oopsd::router::{Routers, Status};
 use std::io::{Write, stdin, stdout};
-use std::slice::from_ref;
+use std::path::PathBuf;
 use tokio::runtime::Runtime;
 
 fn main() -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("oopsd=info").init();
     let mut arguments = std::env::args().skip(1);
-    let table = arguments.next().context("which table?")?.parse()?;
+    let file = PathBuf::from(arguments.next().context("which configuration?")?);
     let dry_run = arguments.next().context("dry or wet?")? == "dry";
-    let routes: Vec<Route> = arguments.map(|prefix| route(&prefix)).collect();
-    let config = Config::KernelTable(kernel_table::Config { name: "bird".to_owned(), table });
+    let mut config = Config::load(&file, Purpose::Judge)?;
 
     let runtime = Runtime::new()?;
-    let mut routers = Routers::start(from_ref(&config), &routes, dry_run, runtime.handle().clone())?;
+    let mut routers = Routers::start(&config.routers, &config.plan.routes, dry_run, runtime.handle().clone())?;
     for line in stdin().lines() {
         let line = line?;
-        match line.split_whitespace().collect::<Vec<_>>()[..] {
-            ["want", prefix, prepends] => routers.want(&[intent(prefix, prepends.parse()?)]),
-            ["replace", ref prefixes @ ..] => {
-                let routes: Vec<Route> = prefixes.iter().map(|prefix| route(prefix)).collect();
-                routers.replace(from_ref(&config), &routes)?;
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("want", rest) => routers.want(&[intent(&config.plan.routes, rest)?]),
+            ("reload", "") => {
+                config = Config::load(&file, Purpose::Judge)?;
+                routers.replace(&config.routers, &config.plan.routes)?;
             }
-            ["status"] => {
+            ("status", "") => {
                 let rows: Vec<_> = routers.status().iter().map(row).collect();
                 writeln!(stdout(), "{}", serde_json::Value::from(rows))?;
             }
@@ -38,30 +38,24 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-fn route(prefix: &str) -> Route {
-    let (router, when) = ("bird".to_owned(), "overload".to_owned());
-    Route { prefix: prefix.to_owned(), router, when, policy: Policy::Absorb }
-}
-
-fn intent(prefix: &str, prepends: u8) -> Intent {
-    let action = if prepends == 0 { Action::Plain } else { Action::Prepend(prepends) };
-    Intent { router: "bird".to_owned(), prefix: prefix.to_owned(), action, because: "a test says so".to_owned() }
+fn intent(routes: &[Route], wish: &str) -> Result<Intent> {
+    let (prefix, action) = wish.split_once(' ').context("want which action?")?;
+    let route = routes.iter().find(|route| route.prefix == prefix).context("no such route")?;
+    let (router, prefix, because) = (route.router.clone(), prefix.to_owned(), "a test says so".to_owned());
+    Ok(Intent { router, prefix, action: action.parse()?, because })
 }
 
 fn row(status: &Status) -> serde_json::Value {
     serde_json::json!({
         "prefix": status.prefix,
-        "wanted": status.wanted.map(prepends),
-        "seen": status.seen.map(prepends),
+        "wanted": status.wanted.map(text),
+        "seen": status.seen.map(text),
         "changes": status.changes,
         "errors": status.errors,
         "error": status.error,
     })
 }
 
-fn prepends(action: Action) -> u8 {
-    match action {
-        Action::Plain => 0,
-        Action::Prepend(times) => times,
-    }
+fn text(action: Action) -> String {
+    action.to_string()
 }

@@ -45,9 +45,8 @@ fn a_jump_of_the_wall_clock_moves_no_edge_no_hold_and_no_route() -> Result<()> {
     ensure!((spent - passed.as_secs_f64()).abs() < 0.5, "{spent} seconds of {passed:?}");
     ensure!(oopsd.status("/healthz")? == 200);
     oopsd.shows("oopsd_blind", 0)?;
-    for (prefix, prepends) in [("192.0.2.0/24", 3), ("2001:db8::/48", 1)] {
-        oopsd.shows(&format!("oopsd_route_seen{{prefix=\"{prefix}\",router=\"bird\"}}"), prepends)?;
-    }
+    oopsd.shows_route("seen", "192.0.2.0/24", "prepend 3")?;
+    oopsd.shows_route("seen", "2001:db8::/48", "prepend 1")?;
     oopsd.comes_to(load.stop()?)?;
     oopsd.signal(4)?;
 

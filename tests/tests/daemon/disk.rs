@@ -34,10 +34,10 @@ fn a_log_on_a_full_disk_waits_for_room_and_everything_else_goes_on() -> Result<(
 
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
-    oopsd.shows("oopsd_route_seen{prefix=\"192.0.2.0/24\",router=\"bird\"}", 3)?;
+    oopsd.shows_route("seen", "192.0.2.0/24", "prepend 3")?;
     oopsd.comes_to(load.stop()?)?;
     oopsd.signal(2)?;
-    oopsd.shows("oopsd_route_seen{prefix=\"192.0.2.0/24\",router=\"bird\"}", 0)?;
+    oopsd.shows_route("seen", "192.0.2.0/24", "plain")?;
     oopsd.shows("oopsd_signals_total{channel=\"webhook\",outcome=\"sent\"}", 2)?;
     ensure!(receiver.received()?.len() == 2, "{:?}", receiver.received()?);
     let failed = || oopsd.metrics().ok()?.sum("oopsd_signal_failed_attempts_total").checked_sub(3);

@@ -7,11 +7,6 @@ use tests::daemon::{BUSY, Oopsd, Orders, ROUTES, SOON};
 use tests::lab::{Namespace, Running, oopsd, until};
 use tests::site::Site;
 
-const WANTED: [&str; 2] = [
-    "oopsd_route_wanted{prefix=\"192.0.2.0/24\",router=\"bird\"}",
-    "oopsd_route_wanted{prefix=\"2001:db8::/48\",router=\"bird\"}",
-];
-
 #[test]
 fn it_stops_at_once_while_an_interface_is_idle_and_under_load() -> Result<()> {
     for rate in [0, 3_000] {
@@ -49,8 +44,8 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     let demoted = holds(&site, &oopsd, 2)?;
-    oopsd.shows(WANTED[0], 3)?;
-    oopsd.shows(WANTED[1], 1)?;
+    oopsd.shows_route("wanted", "192.0.2.0/24", "prepend 3")?;
+    oopsd.shows_route("wanted", "2001:db8::/48", "prepend 1")?;
 
     // The kernel says every change of the table, so that one that is made and undone shows too.
     let mut monitor = site.host.command("ip");
@@ -66,7 +61,7 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
     oopsd.restart()?;
     ensure!(table(&site.host) == demoted, "{demoted} became {}", table(&site.host));
     oopsd.signal(2)?;
-    oopsd.shows(WANTED[0], 3)?;
+    oopsd.shows_route("wanted", "192.0.2.0/24", "prepend 3")?;
     let (status, _) = oopsd.stop()?;
     ensure!(status.success() && table(&site.host) == demoted, "{demoted} became {}", table(&site.host));
     oopsd.restart()?;
@@ -80,7 +75,7 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
 
     drop(load);
     holds(&site, &oopsd, 0)?;
-    oopsd.shows(WANTED[0], 0)?;
+    oopsd.shows_route("wanted", "192.0.2.0/24", "plain")?;
     until("the kernel says so", SOON, || watched().contains("table 5353").then_some(()))?;
     drop(monitor);
     Ok(())
@@ -98,8 +93,8 @@ fn killed_while_it_changes_routes_it_ends_with_the_right_ones() -> Result<()> {
         site.host.ip("-6 route flush table 5353").ok();
     }
     holds(&site, &oopsd, 2)?;
-    oopsd.shows("oopsd_route_seen{prefix=\"192.0.2.0/24\",router=\"bird\"}", 3)?;
-    oopsd.shows("oopsd_route_seen{prefix=\"2001:db8::/48\",router=\"bird\"}", 1)?;
+    oopsd.shows_route("seen", "192.0.2.0/24", "prepend 3")?;
+    oopsd.shows_route("seen", "2001:db8::/48", "prepend 1")?;
     drop(load);
     holds(&site, &oopsd, 0).map(|_| ())
 }
@@ -110,7 +105,7 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() -> Result<()> {
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
-    oopsd.shows(WANTED[0], 3)?;
+    oopsd.shows_route("wanted", "192.0.2.0/24", "prepend 3")?;
     until("what it would do", SOON, || {
         let said = oopsd.stderr();
         said.lines().any(|line| line.contains("192.0.2.0/24")).then_some(())

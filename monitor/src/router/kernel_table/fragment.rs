@@ -30,7 +30,9 @@ fn levels() -> String {
     let mut lines = String::new();
     for (metric, action) in LEVELS {
         let act = match action {
-            Action::Plain => String::new(),
+            Action::Plain | Action::Med(_) | Action::Community(..) | Action::GracefulShutdown | Action::Withdraw => {
+                String::new()
+            }
             Action::Prepend(times) => "bgp_path.prepend(OOPSD_AS); ".repeat(usize::from(times)),
         };
         writeln!(lines, "    if krt_metric = {metric} then {{ {act}accept; }}").expect("a String takes every write");
