@@ -15,6 +15,7 @@ mod nearest;
 mod prefixes;
 mod rate;
 mod route;
+mod step;
 pub mod units;
 mod word;
 mod zones;

@@ -53,6 +53,17 @@ fn the_example_is_read_as_it_is_meant() {
 }
 
 #[test]
+fn a_step_says_any_action_and_the_last_one_may_withdraw() {
+    let ladder = r#"[{ prepend = 1 }, { prepend = 10 }, { med = 0 }, { med = 200 }, { community = "64999:666" },
+        { graceful-shutdown = true }, { withdraw = true }]"#;
+    let text = EXAMPLE.replace("[{ prepend = 1 }, { prepend = 3 }]", ladder);
+    let config = read(&text.replace("# allow-withdraw = false", "allow-withdraw = true")).unwrap();
+    let Policy::Demote(ladder) = &config.plan.routes[0].policy else { panic!("it demotes") };
+    let steps = ["prepend 1", "prepend 10", "med 0", "med 200", "community 64999:666", "graceful-shutdown", "withdraw"];
+    assert_eq!(ladder.steps.iter().map(ToString::to_string).collect::<Vec<_>>(), steps);
+}
+
+#[test]
 fn the_example_names_its_channels_and_its_router() {
     let config = example().unwrap();
     let [channel::Config::Log(log), channel::Config::Webhook(webhook)] = config.channels.as_slice() else {

@@ -1,7 +1,7 @@
-//! `ladder` of a `[[route]]`, and what keeps it from flapping.
+//! `ladder` of a `[[route]]`, and what keeps it from flapping. What a step says is in `step`.
 
-use super::defaults;
 use super::document::{Document, Table, Value};
+use super::{defaults, step};
 use engine::{Action, Ladder};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub(super) struct Keys<'i> {
     hold: Option<Value<'i>>,
     max_hold: Option<Value<'i>>,
     changes: Option<Value<'i>>,
+    may_withdraw: Option<Value<'i>>,
 }
 
 impl<'i> Keys<'i> {
@@ -23,21 +24,23 @@ impl<'i> Keys<'i> {
             hold: table.take("hold"),
             max_hold: table.take("max-hold"),
             changes: table.take("changes-per-hour"),
+            may_withdraw: table.take("allow-withdraw"),
         }
     }
 
     /// A route that absorbs has none of them.
     pub(super) fn refuse(self, document: &mut Document<'i>) {
-        let Self { ladder, step_every, hold, max_hold, changes } = self;
-        for value in [ladder, step_every, hold, max_hold, changes].into_iter().flatten() {
+        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw } = self;
+        for value in [ladder, step_every, hold, max_hold, changes, may_withdraw].into_iter().flatten() {
             value.refuse(document, "a route that absorbs climbs nothing; remove it, or write policy = \"demote\"");
         }
     }
 
     pub(super) fn read(self, document: &mut Document<'i>) -> Option<Ladder> {
-        let Self { ladder, step_every, hold, max_hold, changes } = self;
+        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw } = self;
+        let may_withdraw = may_withdraw.and_then(|value| value.truth(document)).is_some_and(|may| may.it);
         let steps = match ladder {
-            Some(ladder) => steps(document, ladder),
+            Some(ladder) => step::read(document, ladder, may_withdraw),
             None => Some(vec![Action::Prepend(defaults::PREPEND)]),
         };
         let step_every = duration(document, step_every, defaults::STEP_EVERY);
@@ -69,31 +72,4 @@ impl<'i> Keys<'i> {
 
 fn duration<'i>(document: &mut Document<'i>, value: Option<Value<'i>>, default: Duration) -> Option<Duration> {
     value.map_or(Some(default), |value| value.duration(document, &defaults::LADDER_TIMES).map(|duration| duration.it))
-}
-
-/// The steps, each a longer path than the one before.
-fn steps<'i>(document: &mut Document<'i>, ladder: Value<'i>) -> Option<Vec<Action>> {
-    const RIGHT: &str = "a list of steps, such as [{ prepend = 1 }, { prepend = 3 }]";
-    let at = ladder.at.clone();
-    let mut steps = Vec::new();
-    let written = ladder.list(document, RIGHT);
-    if written.is_empty() {
-        document.error(&at, format!("`ladder` has no step; write {RIGHT}"));
-    }
-    for step in written {
-        let at = step.at.clone();
-        let mut step = step.table(document, "a step of `ladder`")?;
-        let prepend = step.need(document, "prepend", "by how many the AS path gets longer, 1 to 3");
-        let prepend = prepend.and_then(|prepend| prepend.whole(document, 1..=3));
-        step.close(document);
-        let action = Action::Prepend(u8::try_from(prepend?.it).ok()?);
-        if steps.last().is_some_and(|last| *last >= action) {
-            document.error(
-                &at,
-                "`ladder`: this step makes the path no longer than the one before; write them from short to long",
-            );
-        }
-        steps.push(action);
-    }
-    (!steps.is_empty()).then_some(steps)
 }
