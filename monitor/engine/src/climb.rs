@@ -382,10 +382,7 @@ mod tests {
         }
 
         fn step(&self) -> u8 {
-            match self.action() {
-                Some(Action::Prepend(times)) => times,
-                Some(Action::Plain) | None => 0,
-            }
+            if let Some(Action::Prepend(times)) = self.action() { times } else { 0 }
         }
 
         /// How long the path was demoted, each time.
