@@ -1,8 +1,9 @@
 //! Network namespaces, the cables between them and the programs in them, gone when dropped. Needs root and iproute2.
 //!
-//! BIRD is in [`bird`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
+//! BIRD is in [`bird`], a host with its upstream in [`peering`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
 
 pub mod bird;
+pub mod peering;
 
 use anyhow::{Context, Result, bail};
 use core::sync::atomic::{AtomicU32, Ordering};

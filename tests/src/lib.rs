@@ -1,5 +1,6 @@
 //! What the tests that cross a process, a namespace or a kernel stand on.
 
+pub mod bgp;
 pub mod bpffs;
 pub mod daemon;
 pub mod frames;

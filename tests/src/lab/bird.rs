@@ -58,6 +58,19 @@ impl Bird {
         self.answering()
     }
 
+    /// Gives it another configuration, as an operator does, and waits until that is in force.
+    ///
+    /// # Errors
+    /// With what BIRD says against it; the one before then stays in force.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        fs::write(self.folder.path().join("bird.conf"), config)?;
+        self.ask("configure")?;
+        let settled = || {
+            self.ask("configure status").ok().filter(|said| said.iter().any(|line| line == "Daemon is up and running"))
+        };
+        until("the configuration is in force", PATIENCE, settled).map(|_| ())
+    }
+
     fn answering(&self) -> Result<()> {
         let answered = until("BIRD answers", PATIENCE, || self.ask("show status").ok());
         answered.map(|_| ()).with_context(|| fs::read_to_string(self.folder.path().join("log")).unwrap_or_default())

@@ -1,0 +1,3 @@
+//! Routes against real routing daemons, judged at the upstream by what came over the wire.
+
+mod listening;
