@@ -30,8 +30,29 @@ pub(super) trait Announcer: Send + 'static {
     /// Announces `prefix` so. Doing it twice does no more than doing it once.
     fn announce(&mut self, prefix: IpNet, action: Action) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// Announces several, and returns what failed, each with the prefixes that it failed for. One after the other, unless the daemon can
+    /// change them all at once.
+    fn announce_all(&mut self, wanted: &BTreeMap<IpNet, Action>) -> impl Future<Output = Vec<Failure>> + Send {
+        async move {
+            let mut failures = Vec::new();
+            for (prefix, action) in wanted {
+                if let Err(error) = self.announce(*prefix, *action).await {
+                    failures.push(Failure { prefixes: BTreeSet::from([*prefix]), error });
+                }
+            }
+            failures
+        }
+    }
+
     /// Returns when somebody may have changed what was read back, or never. May be dropped at any time.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// What kept these prefixes from being announced as they were to be.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) prefixes: BTreeSet<IpNet>,
+    pub(super) error: Error,
 }
 
 /// One router's reconciler, running until dropped.
@@ -120,6 +141,8 @@ enum Round {
     Good,
     /// Something failed, or something that had been right was wrong. Who fights over a route waits longer each time.
     Troubled,
+    /// It could not be read back. Looking does no harm, so that the wait is never long.
+    Unreadable,
 }
 
 async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
@@ -134,8 +157,9 @@ async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
                     () = tokio::time::sleep(RECHECK) => {}
                 }
             }
-            Round::Troubled => {
+            round @ (Round::Troubled | Round::Unreadable) => {
                 let delay = delays.next().unwrap_or(LONGEST);
+                let delay = if round == Round::Unreadable { delay.min(RECHECK) } else { delay };
                 tokio::select! {
                     () = shared.asked.notified() => {}
                     () = tokio::time::sleep(delay) => {}
@@ -161,24 +185,20 @@ impl Shared {
         if due.is_empty() || self.dry_run {
             return Round::Good;
         }
-        let mut round = Round::Good;
-        let mut applied = Vec::new();
-        for one in due {
-            let Due { prefix, wanted, repair, because } = &one;
-            match announcer.announce(*prefix, *wanted).await {
-                Ok(()) if *repair => {
-                    tracing::warn!(prefix = %prefix, action = ?wanted, router = self.router, "put back");
-                    round = Round::Troubled;
-                    applied.push(one);
-                }
-                Ok(()) => {
-                    tracing::info!(prefix = %prefix, action = ?wanted, router = self.router, because, "announced");
-                    applied.push(one);
-                }
-                Err(error) => {
-                    self.failed(*prefix, &error);
-                    round = Round::Troubled;
-                }
+        let wanted = due.iter().map(|due| (due.prefix, due.wanted)).collect();
+        let failures = announcer.announce_all(&wanted).await;
+        for Failure { prefixes, error } in &failures {
+            prefixes.iter().for_each(|prefix| self.failed(*prefix, error));
+        }
+        let mut round = if failures.is_empty() { Round::Good } else { Round::Troubled };
+        let failed = |due: &Due| failures.iter().any(|failure| failure.prefixes.contains(&due.prefix));
+        let applied: Vec<Due> = due.into_iter().filter(|due| !failed(due)).collect();
+        for Due { prefix, wanted, repair, because } in &applied {
+            if *repair {
+                tracing::warn!(prefix = %prefix, action = ?wanted, router = self.router, "put back");
+                round = Round::Troubled;
+            } else {
+                tracing::info!(prefix = %prefix, action = ?wanted, router = self.router, because, "announced");
             }
         }
         match announcer.read_back(&prefixes).await {
@@ -253,7 +273,7 @@ impl Shared {
             entry.seen = None;
             entry.fail(*prefix, &self.router, error);
         }
-        Round::Troubled
+        Round::Unreadable
     }
 
     /// The routes hold plain values, so a thread that died holding them left them whole.
