@@ -17,6 +17,7 @@ mod rate;
 mod route;
 mod step;
 pub mod units;
+mod when;
 mod word;
 mod zones;
 

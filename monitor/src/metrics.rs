@@ -152,7 +152,11 @@ pub(crate) mod tests {
             slots: vec![slot(0, 0, Some(0.0)), slot(1, 100, Some(10.5)), slot(2, 200, None), slot(3, 300, Some(3.0))],
             codes: vec![(0, 20, 4), (1, 22, 7), (1, 63, 1), (3, 22, 7)],
             conditions: vec![standing("nl-overload", Some(10.5)), standing("dnssec-trouble", None)],
-            rungs: vec![("192.0.2.0/24".into(), "bird".into(), Rung { action: None, budget_left: Some(3) })],
+            rungs: vec![(
+                "192.0.2.0/24".into(),
+                "bird".into(),
+                Rung { action: None, budget_left: Some(3), held_back: None },
+            )],
             blind: false,
             daemon: daemon(),
         }

@@ -48,6 +48,8 @@ fn the_example_is_read_as_it_is_meant() {
         hold: Duration::from_secs(600),
         max_hold: Duration::from_secs(7200),
         changes: 4,
+        withdrawals: 1,
+        evidence: None,
     };
     assert_eq!(plan.routes[0].policy, Policy::Demote(ladder));
 }

@@ -303,7 +303,7 @@ fn fragment(prefixes: &[&str]) -> String {
         .map(|prefix| engine::Route {
             prefix: (*prefix).to_owned(),
             router: "bird".to_owned(),
-            when: "overload".to_owned(),
+            when: "overload".into(),
             policy: engine::Policy::Absorb,
         })
         .collect();

@@ -67,6 +67,11 @@ impl Blindness {
         self.clear = None;
     }
 
+    /// The share of frames lost over the window, if that is full.
+    pub(crate) const fn share(&self) -> Option<f64> {
+        self.share
+    }
+
     pub(crate) const fn is_blind(&self) -> bool {
         self.blind
     }

@@ -1,20 +1,27 @@
 //! Up a ladder while a condition is met, and slowly down again.
 
-use crate::ladder::{HOUR, Ladder};
+use crate::budget::{Budget, Moment};
+use crate::ladder::{HOUR, HeldBack, Ladder};
 use crate::machine::Known;
-use crate::{Action, Intent, Policy, Route, Rung, Time};
+use crate::{Action, Evidence, Intent, Policy, Record, Route, Rung, Time, When};
+use core::fmt;
 use core::time::Duration;
-use std::collections::VecDeque;
 
 /// Where a route is on its ladder, and what it has been through.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Climb {
-    /// The condition it follows, as an index.
-    pub(crate) condition: Option<usize>,
-    /// The number of its step, 0 for plain; `None` until the condition says so, or a router.
-    step: Option<usize>,
-    /// The condition is known, and so how the prefix should be announced.
-    known: bool,
+    /// What it follows, by the conditions' indices.
+    pub(crate) when: Option<When<usize>>,
+    /// How it is announced, as far as that is known.
+    action: Option<Action>,
+    /// The number of its step, 0 for plain. The action may be one of a ladder that is not in force any more.
+    step: usize,
+    /// The engine has said how it should be announced: its condition was known once.
+    wanted: bool,
+    /// What a router announces is still to be compared with what was remembered.
+    awaited: bool,
+    /// The ladder it comes down by where the policy has none.
+    left: Option<Ladder>,
     /// For how long it was seen there: time that is blind does not count.
     kept: Duration,
     /// How often the hold was doubled.
@@ -22,114 +29,204 @@ pub(crate) struct Climb {
     /// It was released, and the condition has not stayed cleared for a hold since.
     released: bool,
     /// When it left the plain path.
-    began: Option<Time>,
+    began: Option<Moment>,
     /// It has been held for as long as it may: no more steps until the condition has cleared.
     spent: bool,
-    /// The changes of the last hour.
-    changes: VecDeque<Time>,
-    /// The budget keeps it from the change that is due.
-    over_budget: bool,
+    /// An operator wants it plain until then, or until the condition clears.
+    plain: Option<(Moment, bool)>,
+    budget: Budget,
+    held_back: Option<HeldBack>,
     because: String,
 }
 
-/// What is known of the condition at a tick.
-#[derive(Clone, Copy, Debug)]
+/// What is known at a tick.
+#[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) known: Known,
     pub(crate) at: Time,
     /// The time that was seen since the last look.
     pub(crate) elapsed: Duration,
-    /// How the condition became what it is, in words.
-    pub(crate) why: &'a str,
+    /// How what it follows became what it is, in words.
+    pub(crate) why: &'a dyn Fn() -> String,
+    /// The harm that is seen of what is asked for, in words.
+    pub(crate) harm: &'a dyn Fn(Evidence) -> Option<String>,
+}
+
+impl fmt::Debug for Look<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { known, at, elapsed, .. } = self;
+        to.debug_struct("Look").field("known", known).field("at", at).field("elapsed", elapsed).finish_non_exhaustive()
+    }
 }
 
 impl Climb {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            condition: None,
-            step: None,
-            known: false,
+            when: None,
+            action: None,
+            step: 0,
+            wanted: false,
+            awaited: false,
+            left: None,
             kept: Duration::MAX,
             doubled: 0,
             released: false,
             began: None,
             spent: false,
-            changes: VecDeque::new(),
-            over_budget: false,
+            plain: None,
+            budget: Budget::default(),
+            held_back: None,
             because: String::new(),
         }
     }
 
-    /// Follows the condition; whether the action changed.
+    /// Follows what it is to follow; whether a router is to be told.
     pub(crate) fn follow(&mut self, policy: &Policy, look: Look<'_>) -> bool {
+        self.budget.pass(look.at);
         // What the router announces is from before this engine, or from before the plan changed: it stays.
-        if look.known == Known::Unknown {
+        if self.awaited {
             return false;
         }
-        self.kept = self.kept.saturating_add(look.elapsed);
-        let fresh = !core::mem::replace(&mut self.known, true);
-        let step = *self.step.get_or_insert(0);
-        if fresh {
-            look.why.clone_into(&mut self.because);
+        if look.known == Known::Unknown {
+            return self.expire(policy, look);
         }
-        match policy {
-            Policy::Absorb => {
+        self.held_back = None;
+        self.kept = self.kept.saturating_add(look.elapsed);
+        let fresh = !core::mem::replace(&mut self.wanted, true);
+        self.action.get_or_insert(Action::Plain);
+        if fresh {
+            self.because = (look.why)();
+        }
+        match (policy, self.left.take()) {
+            (Policy::Demote(ladder), _) => self.climb(ladder, look) || fresh,
+            (Policy::Absorb, Some(ladder)) if self.step > 0 => {
+                let changed = self.climb(&ladder, Look { known: Known::Cleared, ..look });
+                self.left = Some(ladder);
+                changed || fresh
+            }
+            (Policy::Absorb, _) => {
+                let plain = self.action.replace(Action::Plain) == Some(Action::Plain);
                 if fresh && look.known == Known::Met {
                     self.because.push_str("; absorbed");
                 }
-                fresh
+                fresh || !plain
             }
-            Policy::Demote(ladder) => self.climb(ladder, step, look) || fresh,
         }
     }
 
-    /// The router announced it so before this engine began: it is on that step.
+    /// Nothing is known of its condition: no step is made but the last one back, when it is time for that.
+    fn expire(&mut self, policy: &Policy, look: Look<'_>) -> bool {
+        let ladder = match (policy, self.left.clone()) {
+            (Policy::Demote(ladder), _) => ladder.clone(),
+            (Policy::Absorb, Some(ladder)) => ladder,
+            (Policy::Absorb, None) => return false,
+        };
+        let over = self.step > 0 && self.demoted(look.at) >= ladder.max_hold;
+        let changed = over && self.climb(&ladder, look);
+        self.wanted |= changed;
+        changed
+    }
+
+    /// The router announces it so, and this engine has wanted nothing of it yet: it is on that step.
     pub(crate) fn found(&mut self, policy: &Policy, action: Action, at: Time) {
-        let Policy::Demote(ladder) = policy else { return };
-        let step = (1..=ladder.steps.len()).find(|&step| ladder.action(step) == action);
-        if self.step.is_none() && step.is_some() {
-            self.step = step;
+        self.awaited = false;
+        if self.wanted || self.action == Some(action) {
+            return;
+        }
+        let ladder = match (policy, &self.left) {
+            (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => ladder,
+            (Policy::Absorb, None) => return,
+        };
+        self.step = step_of(ladder, action);
+        self.action = Some(action);
+        if self.step == 0 {
+            self.began = None;
+        } else {
             self.kept = Duration::ZERO;
-            self.began = Some(at);
+            self.began.get_or_insert(at.into());
         }
     }
 
-    /// Goes on under another policy, on the same step as far as there is one.
-    pub(crate) fn under(&self, policy: &Policy) -> Option<Self> {
-        let Policy::Demote(ladder) = policy else { return None };
-        let step = self.step.map(|step| step.min(ladder.steps.len()));
-        Some(Self { step, ..self.clone() })
+    /// Goes on under another policy. Nothing changes by that alone: what comes next is by the new one.
+    pub(crate) fn under(&self, old: &Policy, new: &Policy) -> Self {
+        let mut climb = self.clone();
+        let ladder = match (old, &self.left) {
+            (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => Some(ladder),
+            (Policy::Absorb, None) => None,
+        };
+        match new {
+            Policy::Demote(ladder) => {
+                climb.step = self.action.map_or(0, |action| step_of(ladder, action));
+                climb.left = None;
+            }
+            Policy::Absorb => climb.left = ladder.filter(|_| self.step > 0).cloned(),
+        }
+        climb
     }
 
-    fn climb(&mut self, ladder: &Ladder, step: usize, look: Look<'_>) -> bool {
-        while self.changes.front().is_some_and(|&change| look.at.since(change) >= HOUR) {
-            self.changes.pop_front();
+    /// What it does once it is in no plan any more: it comes down; `None` if there is nothing left to do or to remember.
+    pub(crate) fn leave(&self, policy: &Policy) -> Option<Policy> {
+        let ladder = match (policy, &self.left) {
+            (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => ladder,
+            (Policy::Absorb, None) => return None,
+        };
+        (!self.is_done()).then(|| Policy::Demote(ladder.clone()))
+    }
+
+    /// It is plain, and no change of it counts any more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.step == 0 && self.budget.is_empty()
+    }
+
+    /// Back to the plain path at once, and no step for `time`, or else until the condition has cleared, an hour at most.
+    pub(crate) fn release(&mut self, at: Time, time: Option<Duration>) {
+        self.plain = Some((Moment::after(at, time.unwrap_or(HOUR)), time.is_none()));
+        if self.step > 0 {
+            self.budget.spend(at, Action::Plain);
+            self.kept = Duration::ZERO;
         }
-        let due = self.due(ladder, step, look);
-        // The last change of an hour is kept for the way back to the plain path.
-        let needed = if matches!(due, Some((0, _))) { 1 } else { 2 };
-        self.over_budget = due.is_some() && self.left(ladder) < needed;
-        let Some((to, because)) = due.filter(|_| !self.over_budget) else { return false };
-        if to > step && self.released {
+        self.awaited = false;
+        self.wanted = true;
+        self.step = 0;
+        self.action = Some(Action::Plain);
+        self.began = None;
+        self.released = false;
+        self.left = None;
+        "released by an operator".clone_into(&mut self.because);
+    }
+
+    fn climb(&mut self, ladder: &Ladder, look: Look<'_>) -> bool {
+        let Some((to, because)) = self.due(ladder, look) else { return false };
+        let action = ladder.action(to);
+        self.held_back = self.budget.forbids(ladder, action);
+        if self.held_back.is_some() {
+            return false;
+        }
+        if to > self.step && self.released {
             self.doubled = self.doubled.saturating_add(1);
         }
-        self.released = to < step;
-        self.step = Some(to);
+        self.released = to < self.step;
+        self.step = to;
+        self.action = Some(action);
         self.kept = Duration::ZERO;
-        self.began = (to > 0).then(|| self.began.unwrap_or(look.at));
-        self.changes.push_back(look.at);
+        self.began = (to > 0).then(|| self.began.unwrap_or_else(|| look.at.into()));
+        self.budget.spend(look.at, action);
         self.because = because;
         true
     }
 
     /// The step that should be next, and why.
-    fn due(&mut self, ladder: &Ladder, step: usize, look: Look<'_>) -> Option<(usize, String)> {
-        let Look { known, at, why, .. } = look;
-        let last = ladder.steps.len();
-        let demoted = self.began.map_or(Duration::ZERO, |began| at.since(began));
+    fn due(&mut self, ladder: &Ladder, look: Look<'_>) -> Option<(usize, String)> {
+        let Look { known, at, why, harm, .. } = look;
+        let (step, last) = (self.step, ladder.steps.len());
+        let demoted = self.demoted(at);
+        self.plain = self.plain.filter(|(until, to_clear)| {
+            let cleared = *to_clear && known == Known::Cleared;
+            !until.ahead(at).is_zero() && !cleared
+        });
         if step > 0 && demoted >= ladder.max_hold {
-            self.spent = known == Known::Met;
-            return Some((0, format!("{why}; held for {:?}, which is the longest", ladder.max_hold)));
+            self.spent = known != Known::Cleared;
+            return Some((0, format!("{}; held for {:?}, which is the longest", why(), ladder.max_hold)));
         }
         let hold = self.hold(ladder);
         match known {
@@ -140,9 +237,22 @@ impl Climb {
                 self.spent = true;
                 None
             }
+            Known::Met if self.plain.is_some() => {
+                self.held_back = Some(HeldBack::Released);
+                None
+            }
             Known::Met => {
+                let harm = match ladder.evidence.map(harm) {
+                    None => String::new(),
+                    Some(Some(harm)) => format!("; {harm}"),
+                    Some(None) => {
+                        self.held_back = Some(HeldBack::NoEvidence);
+                        return None;
+                    }
+                };
                 let to = step.saturating_add(1);
-                Some((to, if last > 1 { format!("{why}; step {to} of {last}") } else { why.to_owned() }))
+                let (why, number) = (why(), if last > 1 { format!("; step {to} of {last}") } else { String::new() });
+                Some((to, format!("{why}{harm}{number}")))
             }
             Known::Cleared => {
                 self.spent = false;
@@ -153,10 +263,17 @@ impl Climb {
                     self.released = false;
                     self.doubled = 0;
                 }
-                step.checked_sub(1).map(|to| (to, why.to_owned()))
+                // Of a step of another ladder nobody can say which of these is weaker.
+                let foreign = self.action != Some(ladder.action(step));
+                step.checked_sub(1).map(|to| (if foreign { 0 } else { to }, why()))
             }
             Known::Unknown => None,
         }
+    }
+
+    /// For how long it has not been plain.
+    fn demoted(&self, at: Time) -> Duration {
+        self.began.map_or(Duration::ZERO, |began| began.ago(at))
     }
 
     /// How long a step is kept before it is released.
@@ -165,21 +282,16 @@ impl Climb {
         ladder.hold.saturating_mul(factor).min(ladder.max_hold)
     }
 
-    fn left(&self, ladder: &Ladder) -> usize {
-        ladder.changes.saturating_sub(self.changes.len())
-    }
-
-    /// Whether the budget keeps it from a change that is due; how many were made within the hour.
-    pub(crate) fn over_budget(&self) -> (bool, usize) {
-        (self.over_budget, self.changes.len())
+    pub(crate) fn held_back(&self) -> Option<HeldBack> {
+        self.held_back
     }
 
     pub(crate) fn rung(&self, policy: &Policy) -> Rung {
-        let (action, budget_left) = match policy {
-            Policy::Absorb => (Action::Plain, None),
-            Policy::Demote(ladder) => (ladder.action(self.step.unwrap_or(0)), Some(self.left(ladder))),
+        let budget_left = match policy {
+            Policy::Absorb => None,
+            Policy::Demote(ladder) => Some(self.budget.left(ladder)),
         };
-        Rung { action: self.known.then_some(action), budget_left }
+        Rung { action: self.action.filter(|_| self.wanted), budget_left, held_back: self.held_back }
     }
 
     /// How the prefix should be announced, for a router.
@@ -188,6 +300,54 @@ impl Climb {
         let action = self.rung(&route.policy).action?;
         Some(Intent { router, prefix, action, because: self.because.clone() })
     }
+
+    /// What is to be remembered of it; `None` if there is nothing.
+    pub(crate) fn record(&self, route: &Route, at: Time) -> Option<Record> {
+        let ladder = match (&route.policy, &self.left) {
+            (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => ladder,
+            (Policy::Absorb, None) => return None,
+        };
+        let nothing = self.is_done() && !self.spent && !self.released && self.doubled == 0 && self.plain.is_none();
+        (!nothing).then(|| Record {
+            router: route.router.clone(),
+            prefix: route.prefix.clone(),
+            action: self.action.unwrap_or(Action::Plain),
+            kept: self.kept,
+            doubled: self.doubled,
+            released: self.released,
+            spent: self.spent,
+            began: self.began.map(|began| began.ago(at)),
+            plain_for: self.plain.map(|(until, to_clear)| (until.ahead(at), to_clear)),
+            changes: self.budget.changes(at),
+            ladder: ladder.clone(),
+        })
+    }
+
+    /// Goes on from a record. Nothing is done before it is known what the router announces.
+    pub(crate) fn restored(self, record: &Record, policy: &Policy, at: Time) -> Self {
+        let old = Policy::Demote(record.ladder.clone());
+        let step = step_of(&record.ladder, record.action);
+        let remembered = Self {
+            action: Some(record.action),
+            step,
+            awaited: true,
+            kept: record.kept,
+            doubled: record.doubled,
+            released: record.released,
+            began: (step > 0).then(|| Moment::before(at, record.began.unwrap_or_default())),
+            spent: record.spent,
+            plain: record.plain_for.map(|(left, to_clear)| (Moment::after(at, left), to_clear)),
+            budget: Budget::of(&record.changes, at),
+            ..self
+        };
+        remembered.under(&old, policy)
+    }
+}
+
+/// The step that says this; what no step says counts as the last.
+fn step_of(ladder: &Ladder, action: Action) -> usize {
+    let last = ladder.steps.len();
+    (0..=last).find(|&step| ladder.action(step) == action).unwrap_or(last)
 }
 
 #[cfg(test)]
@@ -263,10 +423,9 @@ mod tests {
             [(Known::Met, false, 1), (Known::Cleared, false, 0), (Known::Met, true, 0), (Known::Cleared, false, 0)]
         {
             route.look(1, known);
-            assert_eq!(
-                (route.climb.over_budget(), route.step()),
-                ((over_budget, 1 + usize::from(action == 0)), action)
-            );
+            let changes = 1 + usize::from(action == 0);
+            let held_back = over_budget.then_some(HeldBack::OverBudget { changes, limit: 2 });
+            assert_eq!((route.climb.held_back, route.step()), (held_back, action));
         }
         route.pass(3600, Known::Met);
         assert_eq!(route.changes, [(1, 1), (2, 0), (3602, 1)]);
@@ -347,20 +506,24 @@ mod tests {
     struct Trace {
         climb: Climb,
         policy: Policy,
+        harm: Option<String>,
         seconds: u64,
         changes: Vec<(u64, u8)>,
     }
 
     impl Trace {
         fn new(ladder: Ladder) -> Self {
-            Self { climb: Climb::new(), policy: Policy::Demote(ladder), seconds: 0, changes: Vec::new() }
+            let (climb, policy) = (Climb::new(), Policy::Demote(ladder));
+            Self { climb, policy, harm: None, seconds: 0, changes: Vec::new() }
         }
 
         fn look(&mut self, seconds: u64, known: Known) {
             self.seconds += seconds;
             let (at, elapsed) = (Time(self.seconds * 1_000_000_000), Duration::from_secs(seconds));
             let before = self.step();
-            self.climb.follow(&self.policy, Look { known, at, elapsed, why: "c" });
+            let why = || String::from("c");
+            let harm = |_| self.harm.clone();
+            self.climb.follow(&self.policy, Look { known, at, elapsed, why: &why, harm: &harm });
             if self.step() != before {
                 self.changes.push((self.seconds, self.step()));
             }

@@ -1,7 +1,7 @@
 //! The engine itself: one sample in, one step out. It only says in which order the parts do their work.
 
 use crate::blind::Blindness;
-use crate::climb::{Climb, Look};
+use crate::climb::Climb;
 use crate::clock::{Clock, Passage};
 use crate::errors::{Errors, Occurred};
 use crate::machine::{Known, Machine, Rule};
@@ -9,7 +9,7 @@ use crate::measure::{self, Track, Windows, compared};
 use crate::total::Totals;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
-use crate::{Action, Arguments, Condition, Intent, Named, Plan, Sample, Sight, Signal, State, Time, View, Wall};
+use crate::{Arguments, Condition, Intent, Named, Plan, Route, Sample, Sight, Signal, State, Time, View, Wall};
 use core::time::Duration;
 
 /// Judges samples by a plan.
@@ -39,6 +39,8 @@ pub struct Engine {
     pub(crate) wanting: Vec<Vec<usize>>,
     /// By route.
     pub(crate) climbs: Vec<Climb>,
+    /// The routes that are not in the plan any more, on their way down.
+    pub(crate) leaving: Vec<(Route, Climb)>,
     /// What became of met conditions that are in the plan no more, to be signalled by the next step.
     pub(crate) gone: Vec<Signal>,
     /// All routes are to be told at the next step.
@@ -55,6 +57,12 @@ pub(crate) struct Watched {
     pub(crate) machine: Machine,
     /// How it became what it is, in words.
     pub(crate) why: String,
+}
+
+impl Watched {
+    pub(crate) const fn known(&self) -> Known {
+        self.machine.known()
+    }
 }
 
 /// What one sample led to.
@@ -104,17 +112,6 @@ impl Engine {
             self.judge_routes(sample, seen, &mut step);
         }
         step
-    }
-
-    /// Tells how a router announced a prefix before this engine began, so that it goes on from there. It makes no
-    /// difference once the engine itself has wanted anything of the prefix.
-    pub fn found(&mut self, router: &str, prefix: &str, action: Action) {
-        let at = self.last.map_or_else(Time::default, |(at, _)| at);
-        for (route, climb) in self.plan.routes.iter().zip(&mut self.climbs) {
-            if route.router == router && route.prefix == prefix {
-                climb.found(&route.policy, action, at);
-            }
-        }
     }
 
     /// The engine as of its last sample.
@@ -239,24 +236,6 @@ impl Engine {
                 arguments,
                 ..Signal::new(condition, &self.plan, watched.named.clone(), rule.to.into(), value)
             });
-        }
-    }
-
-    fn judge_routes(&mut self, sample: &Sample, elapsed: Duration, step: &mut Step) {
-        let announce = core::mem::take(&mut self.announce);
-        for (route, climb) in self.plan.routes.iter().zip(&mut self.climbs) {
-            let Some(watched) = climb.condition.and_then(|index| self.watched.get(index)) else { continue };
-            let (before, _) = climb.over_budget();
-            let look = Look { known: watched.machine.known(), at: sample.at, elapsed, why: &watched.why };
-            if climb.follow(&route.policy, look) || announce {
-                step.intents.extend(climb.intent(route));
-            }
-            let (over, changes) = climb.over_budget();
-            if over != before {
-                self.seq = self.seq.saturating_add(1);
-                let signal = Signal::over_budget(route, over, changes);
-                step.signals.push(Signal { seq: self.seq, at: sample.at, wall: sample.wall, ..signal });
-            }
         }
     }
 }

@@ -4,18 +4,22 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+pub mod action;
 pub mod condition;
 pub mod judge;
 pub mod ladder;
 pub mod machine;
 pub mod names;
 pub mod plan;
+pub mod record;
 pub mod sample;
 pub mod signal;
 pub mod time;
 pub mod view;
+pub mod when;
 
 mod blind;
+mod budget;
 mod climb;
 mod clock;
 mod errors;
@@ -23,6 +27,7 @@ mod measure;
 #[cfg(test)]
 mod properties;
 mod replan;
+mod routes;
 #[cfg(test)]
 mod scenario;
 mod series;
@@ -32,13 +37,16 @@ mod total;
 mod tumble;
 mod watch;
 
+pub use action::{Action, MOST_PREPENDS, NotAnAction};
 pub use condition::{Condition, Judged, Kind, Thresholds};
 pub use judge::{Engine, Step};
-pub use ladder::{Action, Intent, Ladder, MOST_PREPENDS, NotAnAction, Policy, Route, Rung};
+pub use ladder::{Evidence, HeldBack, Intent, Ladder, Policy, Route, Rung};
 pub use names::Names;
 pub use plan::{Group, Plan, Scope};
+pub use record::{Change, Record};
 pub use sample::{Moved, MovedCodes, Sample, Sight};
 pub use signal::{Arguments, Named, Signal, State};
 pub use time::{Time, Wall};
 pub use view::{Rates, Standing, View};
 pub use watch::LIMIT as MOST_WATCHED_ZONES;
+pub use when::When;

@@ -193,6 +193,8 @@ fn everything() -> Plan {
             hold: Duration::from_millis(300),
             max_hold: Duration::from_secs(3),
             changes: 6,
+            withdrawals: 1,
+            evidence: None,
         }),
     });
     plan

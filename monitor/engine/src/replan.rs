@@ -27,6 +27,7 @@ impl Engine {
             watched: Vec::new(),
             wanting: Vec::new(),
             climbs: Vec::new(),
+            leaving: Vec::new(),
             gone: Vec::new(),
             announce: false,
             seq: 0,
@@ -39,10 +40,11 @@ impl Engine {
 
     /// Changes the plan. Totals go on by name, the states of conditions that are the same in both go on.
     ///
-    /// A condition is the same if its name, kind, thresholds, holds and, by name, its scope are; a route, if its
-    /// prefix, router and condition are and the condition goes on: it stays on its step as far as there is one. A met condition that does not go on is signalled as cleared by the next step, with its
-    /// last value; its routes stay as they are until what follows is known. Windows go on unless slots have changed their
-    /// meaning: a plan whose names are not the old ones, or those and more, goes with a new generation of samples.
+    /// A condition is the same if its name, kind, thresholds, holds and, by name, its scope are. A met condition that does
+    /// not go on is signalled as cleared by the next step, with its last value. A route goes on if its prefix and router are
+    /// the same: it stays as it is until what it follows now is known. One that is gone comes down by its old ladder, as if
+    /// its condition had cleared. Windows go on unless slots have changed their meaning: a plan whose names are not the old
+    /// ones, or those and more, goes with a new generation of samples.
     pub fn replan(&mut self, plan: Plan) {
         let same = plan.names.continues(&self.plan.names);
         if same {
@@ -64,7 +66,9 @@ impl Engine {
         let watched: Vec<Watched> = (plan.conditions.iter().zip(&kept))
             .map(|(condition, &old)| self.watched(&plan, &watch, condition, old, same, since))
             .collect();
-        self.climbs = plan.routes.iter().map(|route| self.climb(&plan, route, &kept)).collect();
+        let climbs = plan.routes.iter().map(|route| self.climb(&plan, route)).collect();
+        self.leaving = self.left(&plan);
+        self.climbs = climbs;
         self.wanting = vec![Vec::new(); watch.scopes().len()];
         for (index, watched) in watched.iter().enumerate() {
             if let Some(wanting) = self.wanting.get_mut(watched.track).filter(|_| watched.errors.is_some()) {
@@ -134,14 +138,27 @@ impl Engine {
         Watched { track, errors: errors.or_else(|| condition.errors(since)), ..old.clone() }
     }
 
-    fn climb(&self, plan: &Plan, route: &Route, kept: &[Option<usize>]) -> Climb {
-        let condition = plan.conditions.iter().position(|condition| condition.name == route.when);
-        let goes_on = condition.and_then(|index| kept.get(index)).is_some_and(Option::is_some);
-        let same = |old: &Route| old.prefix == route.prefix && old.router == route.router && old.when == route.when;
-        let old = self.plan.routes.iter().position(same).filter(|_| goes_on).and_then(|index| self.climbs.get(index));
-        let mut climb = old.and_then(|climb| climb.under(&route.policy)).unwrap_or_else(Climb::new);
-        climb.condition = condition;
+    /// A route goes on from where its prefix is on its router, whatever it follows and does now.
+    fn climb(&self, plan: &Plan, route: &Route) -> Climb {
+        let index = |name: &String| plan.conditions.iter().position(|condition| condition.name == *name);
+        let present =
+            self.plan.routes.iter().zip(&self.climbs).chain(self.leaving.iter().map(|(old, climb)| (old, climb)));
+        let mut present = present.filter(|(old, _)| old.router == route.router && old.prefix == route.prefix);
+        let mut climb = present.next().map_or_else(Climb::new, |(old, climb)| climb.under(&old.policy, &route.policy));
+        climb.when = route.when.map(&index);
         climb
+    }
+
+    /// The routes that are in no plan any more and still have a way down, or changes that count.
+    fn left(&self, plan: &Plan) -> Vec<(Route, Climb)> {
+        let goes_on = |old: &Route| plan.routes.iter().any(|new| new.router == old.router && new.prefix == old.prefix);
+        let present =
+            self.plan.routes.iter().zip(&self.climbs).chain(self.leaving.iter().map(|(old, climb)| (old, climb)));
+        let left = present.filter(|(old, _)| !goes_on(old)).filter_map(|(old, climb)| {
+            let route = Route { policy: climb.leave(&old.policy)?, ..old.clone() };
+            Some((route, climb.clone()))
+        });
+        left.collect()
     }
 }
 

@@ -211,7 +211,7 @@ fn a_met_condition_that_goes_is_signalled_as_cleared_and_its_route_stays() {
     trace.queries(1, 20, 150);
     assert_eq!(trace.edges(), [(10, "c", State::Met), (20, "c", State::Cleared)]);
     assert_eq!((trace.signals[1].value, trace.signals[1].threshold), (1500.0, 700.0));
-    assert_eq!((trace.actions(), trace.intents.len()), (vec![None], 1));
+    assert_eq!((trace.actions(), trace.intents.len()), (vec![Some(Action::Prepend(2))], 2), "said again");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A condition changed state.
 
 use crate::ladder::HOUR;
-use crate::{Condition, Plan, Policy, Route, Time, Wall, measure};
+use crate::{Condition, Plan, Route, Time, Wall, measure};
 use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -55,11 +55,7 @@ impl Signal {
     }
 
     /// That the budget of a route keeps it from a change, or no longer does; yet to be numbered and dated.
-    pub(crate) fn over_budget(route: &Route, over: bool, changes: usize) -> Self {
-        let budget = match &route.policy {
-            Policy::Demote(ladder) => ladder.changes,
-            Policy::Absorb => 0,
-        };
+    pub(crate) fn over_budget(route: &Route, over: bool, changes: usize, limit: usize) -> Self {
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).into();
         Self {
             seq: 0,
@@ -70,7 +66,7 @@ impl Signal {
             state: if over { State::Met } else { State::Cleared },
             scope: Named::Prefix(route.prefix.clone()),
             value: number(changes),
-            threshold: number(budget),
+            threshold: number(limit),
             window: HOUR,
             arguments: Arguments::default(),
         }

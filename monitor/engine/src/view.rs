@@ -1,7 +1,7 @@
 //! What people and scrapers look at. Reading it changes nothing.
 
 use crate::measure::{Track, Windows};
-use crate::{Engine, Plan, Rung, Scope, Sight, State, Time, Wall};
+use crate::{Engine, Plan, Route, Rung, Scope, Sight, State, Time, Wall};
 use core::time::Duration;
 use wire::count::{FIELDS, NODE};
 
@@ -95,6 +95,12 @@ impl<'a> View<'a> {
     pub fn rungs(&self) -> Vec<Rung> {
         let routes = self.engine.plan.routes.iter().zip(&self.engine.climbs);
         routes.map(|(route, climb)| climb.rung(&route.policy)).collect()
+    }
+
+    /// The routes that are in the plan no more and still come down, or whose changes still count.
+    #[must_use]
+    pub fn leaving(&self) -> Vec<(&'a Route, Rung)> {
+        self.engine.leaving.iter().map(|(route, climb)| (route, climb.rung(&route.policy))).collect()
     }
 
     /// Whether the conditions are frozen because the capture cannot be trusted.

@@ -8,7 +8,7 @@ use crate::privileges;
 use crate::router::Config as Router;
 use crate::router::kernel_table::bird_fragment;
 use caps::Capability;
-use engine::{Condition, Judged, Kind, Plan, Policy, Route, Scope};
+use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
 use reqwest::Url;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -123,7 +123,11 @@ fn print_condition(condition: &Condition, plan: &Plan, out: &mut impl Write) -> 
 
 fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nroute {}", route.prefix)?;
-    line(out, "when", &format!("{} is met", route.when))?;
+    line(
+        out,
+        "when",
+        &if let When::Met(name) = &route.when { format!("{name} is met") } else { route.when.to_string() },
+    )?;
     line(out, "router", &route.router)?;
     let Policy::Demote(ladder) = &route.policy else {
         return line(out, "policy", "absorb: the path stays as it is");
@@ -133,7 +137,14 @@ fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
     line(out, "policy", &format!("demote: {}, for {max_hold} at most", steps.join(", then ")))?;
     line(out, "climbs", &format!("a step every {step_every} while it is met"))?;
     line(out, "released", &format!("a step after {hold} in which it is not; longer each time it comes back"))?;
-    line(out, "changes", &format!("{} an hour at most", ladder.changes))
+    let withdraws = ladder.steps.contains(&Action::Withdraw);
+    let withdrawals = if withdraws { format!("; withdrawals: {}", ladder.withdrawals) } else { String::new() };
+    line(out, "changes", &format!("{} an hour at most{withdrawals}", ladder.changes))?;
+    let Some(evidence) = ladder.evidence else { return Ok(()) };
+    let unanswered = evidence.unanswered.map(|share| format!("{} of its queries are unanswered", percent(share)));
+    let lost = evidence.drops.then(|| String::from("frames are lost"));
+    let harm: Vec<String> = unanswered.into_iter().chain(lost).collect();
+    line(out, "evidence", &format!("no step up unless {}", harm.join(" or ")))
 }
 
 fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {

@@ -4,7 +4,7 @@ use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
 use super::units::show_number;
 use super::zones::Zones;
-use super::{defaults, prefixes, word};
+use super::{defaults, prefixes, when, word};
 use engine::judge::BLIND;
 use engine::signal::OVER_BUDGET;
 use engine::{Condition, Judged, Kind, Scope, Thresholds};
@@ -47,6 +47,9 @@ impl Draft {
         if let Some(name) = &name {
             word::checked(document, "condition", name);
             word::unique(document, "condition", name, names.iter().map(String::as_str));
+            if when::WORDS.contains(&name.it.as_str()) {
+                document.error(&name.at, format!("`{}` joins conditions in `when`; write another", name.it));
+            }
             if [BLIND, OVER_BUDGET].contains(&name.it.as_str()) {
                 document.error(&name.at, format!("`{}` is the name of a signal of its own; write another", name.it));
             }

@@ -61,6 +61,10 @@ pub const LADDER_TIMES: RangeInclusive<Duration> = Duration::ZERO..=Duration::fr
 pub const CHANGES: u64 = 4;
 /// What `changes-per-hour` may be: up, and back.
 pub const CHANGES_RANGE: RangeInclusive<u64> = 2..=3600;
+/// Withdrawals of a route in an hour: where withdrawing and announcing both count, the second is suppressed.
+pub const WITHDRAWALS: u64 = 1;
+/// What `withdrawals-per-hour` may be.
+pub const WITHDRAWALS_RANGE: RangeInclusive<u64> = 1..=3600;
 /// After this long a route returns to plain by itself.
 pub const MAX_HOLD: Duration = Duration::from_hours(2);
 /// What `max-hold` may be.

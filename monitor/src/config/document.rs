@@ -73,6 +73,18 @@ impl<'i> Document<'i> {
         }
     }
 
+    /// Where a part of a string is in the file: there, if the string is written without escapes, else where it begins.
+    pub(super) fn inside(&self, string: &At<String>, part: Range<usize>) -> Range<usize> {
+        let written = self.text.get(string.at.clone()).unwrap_or_default();
+        match written.find(string.it.as_str()) {
+            Some(begins) if !string.it.is_empty() => {
+                let from = string.at.start + begins;
+                from + part.start..from + part.end
+            }
+            Some(_) | None => string.at.clone(),
+        }
+    }
+
     /// `file` as seen from the folder of this one.
     pub(super) fn beside(&self, file: &str) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(file)

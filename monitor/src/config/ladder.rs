@@ -2,7 +2,7 @@
 
 use super::document::{Document, Table, Value};
 use super::{defaults, step};
-use engine::{Action, Ladder};
+use engine::{Action, Evidence, Ladder};
 use std::time::Duration;
 
 /// The keys of a route that only one that demotes has, as they were written.
@@ -14,6 +14,8 @@ pub(super) struct Keys<'i> {
     max_hold: Option<Value<'i>>,
     changes: Option<Value<'i>>,
     may_withdraw: Option<Value<'i>>,
+    withdrawals: Option<Value<'i>>,
+    evidence: Option<Value<'i>>,
 }
 
 impl<'i> Keys<'i> {
@@ -25,19 +27,22 @@ impl<'i> Keys<'i> {
             max_hold: table.take("max-hold"),
             changes: table.take("changes-per-hour"),
             may_withdraw: table.take("allow-withdraw"),
+            withdrawals: table.take("withdrawals-per-hour"),
+            evidence: table.take("evidence"),
         }
     }
 
     /// A route that absorbs has none of them.
     pub(super) fn refuse(self, document: &mut Document<'i>) {
-        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw } = self;
-        for value in [ladder, step_every, hold, max_hold, changes, may_withdraw].into_iter().flatten() {
+        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw, withdrawals, evidence } = self;
+        let keys = [ladder, step_every, hold, max_hold, changes, may_withdraw, withdrawals, evidence];
+        for value in keys.into_iter().flatten() {
             value.refuse(document, "a route that absorbs climbs nothing; remove it, or write policy = \"demote\"");
         }
     }
 
     pub(super) fn read(self, document: &mut Document<'i>) -> Option<Ladder> {
-        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw } = self;
+        let Self { ladder, step_every, hold, max_hold, changes, may_withdraw, withdrawals, evidence } = self;
         let may_withdraw = may_withdraw.and_then(|value| value.truth(document)).is_some_and(|may| may.it);
         let steps = match ladder {
             Some(ladder) => step::read(document, ladder, may_withdraw),
@@ -60,16 +65,57 @@ impl<'i> Keys<'i> {
             Some(value) => value.whole(document, defaults::CHANGES_RANGE).map(|changes| changes.it),
             None => Some(defaults::CHANGES),
         };
+        let at = withdrawals.as_ref().map(|withdrawals| withdrawals.at.clone());
+        let withdrawals = match withdrawals {
+            Some(value) => value.whole(document, defaults::WITHDRAWALS_RANGE).map(|withdrawals| withdrawals.it),
+            None => Some(defaults::WITHDRAWALS),
+        };
+        if let (Some(at), Some(steps)) = (at, &steps)
+            && !steps.contains(&Action::Withdraw)
+        {
+            let what =
+                "`withdrawals-per-hour`: no step of `ladder` withdraws; remove it, or write { withdraw = true } last";
+            document.error(&at, what);
+        }
+        let evidence = match evidence {
+            Some(value) => Some(self::evidence(document, value)?),
+            None => None,
+        };
         Some(Ladder {
             steps: steps?,
             step_every: step_every?,
             hold: hold?,
             max_hold: max_hold?,
             changes: usize::try_from(changes?).ok()?,
+            withdrawals: usize::try_from(withdrawals?).ok()?,
+            evidence,
         })
     }
 }
 
 fn duration<'i>(document: &mut Document<'i>, value: Option<Value<'i>>, default: Duration) -> Option<Duration> {
     value.map_or(Some(default), |value| value.duration(document, &defaults::LADDER_TIMES).map(|duration| duration.it))
+}
+
+fn evidence<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<Evidence> {
+    let at = value.at.clone();
+    let mut table = value.table(document, "`evidence`")?;
+    let unanswered = table.take("unanswered").map(|value| {
+        let at = value.at.clone();
+        let share = value.share(document)?;
+        if share.it <= 0.0 {
+            document.error(&at, "`unanswered`: 0 would always be reached; write a share over it, such as 0.05");
+        }
+        Some(share.it)
+    });
+    let drops = table.take("drops").map(|value| value.truth(document).map(|drops| drops.it));
+    table.close(document);
+    let evidence = Evidence {
+        unanswered: unanswered.map_or(Some(None), |share| share.map(Some))?,
+        drops: drops.unwrap_or(Some(false))?,
+    };
+    if evidence.unanswered.is_none() && !evidence.drops {
+        document.error(&at, "`evidence` asks for nothing; write { unanswered = 0.05 } or { drops = true }, or both");
+    }
+    Some(evidence)
 }

@@ -2,9 +2,8 @@
 
 use super::document::{At, Document, Table};
 use super::nearest::listed;
-use super::{ladder, prefixes, word};
+use super::{ladder, prefixes, when, word};
 use crate::router::{Config, kernel_table};
-use engine::judge::BLIND;
 use engine::{Policy, Route};
 use ipnet::IpNet;
 
@@ -73,14 +72,7 @@ pub(super) fn read_route<'i>(
         word::known(document, "router", router, known.routers.iter().map(String::as_str));
     }
     let when = table.need(document, "when", "the name of a [[condition]]");
-    let when = when.and_then(|when| when.text(document, "the name of a [[condition]]"));
-    match &when {
-        Some(when) if when.it == BLIND => {
-            document.error(&when.at, "`when`: blindness changes no route; write the name of a [[condition]]");
-        }
-        Some(when) => word::known(document, "condition", when, known.conditions.iter().map(String::as_str)),
-        None => {}
-    }
+    let when = when.and_then(|when| when::read(document, when, known.conditions));
     let words = ["demote", "absorb"];
     let policy = table.need(document, "policy", &listed(words)).and_then(|policy| policy.word(document, &words));
     let keys = ladder::Keys::take(&mut table);
@@ -91,7 +83,7 @@ pub(super) fn read_route<'i>(
     } else {
         Policy::Demote(keys.read(document)?)
     };
-    Some(Route { prefix: prefix?.it.to_string(), router: router?.it, when: when?.it, policy })
+    Some(Route { prefix: prefix?.it.to_string(), router: router?.it, when: when?, policy })
 }
 
 fn check_prefix(document: &mut Document<'_>, prefix: &At<IpNet>, known: &Known<'_>, routed: &[IpNet]) {

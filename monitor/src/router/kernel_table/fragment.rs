@@ -117,11 +117,6 @@ mod tests {
     }
 
     fn route(prefix: &str, router: &str) -> Route {
-        Route {
-            prefix: prefix.to_owned(),
-            router: router.to_owned(),
-            when: "overload".to_owned(),
-            policy: Policy::Absorb,
-        }
+        Route { prefix: prefix.to_owned(), router: router.to_owned(), when: "overload".into(), policy: Policy::Absorb }
     }
 }
