@@ -84,6 +84,9 @@ pub struct Check {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
     pub config: PathBuf,
+    /// Write the files for BIRD to include that are not there yet, with nothing in effect in them.
+    #[arg(long)]
+    pub write_include: bool,
 }
 
 /// How to capture.

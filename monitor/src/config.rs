@@ -3,6 +3,7 @@
 //! Each section is read by a file of its own, straight from the places in the text; every default and limit is in
 //! [`defaults`]. Nothing here changes the machine or opens a socket.
 
+mod bird;
 mod capture;
 mod channel;
 mod condition;
@@ -15,6 +16,7 @@ mod nearest;
 mod prefixes;
 mod rate;
 mod route;
+mod router;
 mod step;
 pub mod units;
 mod when;
@@ -206,10 +208,10 @@ fn routing<'i>(
     listed: &[IpNet],
     watched: &[IpNet],
 ) -> (Vec<routers::Config>, Vec<Route>, Vec<IpNet>) {
-    let (mut names, mut numbers, mut routed) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut taken, mut routed) = (router::Taken::default(), Vec::new());
     let tables = root.tables(document, "router").into_iter();
-    let routers = tables.filter_map(|table| route::read_router(document, table, &mut names, &mut numbers)).collect();
-    let known = route::Known { routers: &names, conditions, listed, watched };
+    let routers: Vec<_> = tables.filter_map(|table| router::read(document, table, &mut taken)).collect();
+    let known = route::Known { names: &taken.names, routers: &routers, conditions, listed, watched };
     let tables = root.tables(document, "route").into_iter();
     let routes = tables.filter_map(|table| route::read_route(document, table, &known, &mut routed)).collect();
     (routers, routes, routed)

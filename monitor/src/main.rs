@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let outcome: Result<(), Box<dyn Error>> = match cli.command {
         Command::Replay(arguments) => command::replay(&arguments).map_err(Into::into),
         Command::Check(arguments) => {
-            command::check(&arguments.config, &mut std::io::stdout().lock()).map_err(Into::into)
+            command::check(&arguments.config, arguments.write_include, &mut std::io::stdout().lock())
+                .map_err(Into::into)
         }
         Command::Run(arguments) => command::run(&arguments).map_err(Into::into),
     };

@@ -3,13 +3,14 @@
 //! An intent is level-triggered: only the newest for a prefix matters, and it is made so, read back and kept so. Starting, stopping, reloading
 //! and crashing change no route: a prefix nothing is wanted of is only read. How prefixes come to be wanted so is `engine::ladder`'s.
 
+pub mod bird;
 pub mod kernel_table;
 mod reconcile;
 
 use engine::{Action, Intent, Route};
 use ipnet::IpNet;
 use reconcile::Reconciler;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -18,6 +19,8 @@ use tokio::runtime::Handle;
 pub enum Config {
     /// A route in a private kernel table, which BIRD (or another daemon) learns.
     KernelTable(kernel_table::Config),
+    /// BIRD by a file that its configuration includes, and its control socket.
+    Bird(bird::Config),
 }
 
 impl Config {
@@ -26,6 +29,16 @@ impl Config {
     pub fn name(&self) -> &str {
         match self {
             Self::KernelTable(config) => &config.name,
+            Self::Bird(config) => &config.name,
+        }
+    }
+
+    /// Whether what it announces can be gone with oopsd: a prefix must not stay withdrawn because oopsd died.
+    #[must_use]
+    pub fn may_withdraw(&self) -> bool {
+        match self {
+            Self::KernelTable(_) => true,
+            Self::Bird(_) => false,
         }
     }
 }
@@ -83,6 +96,9 @@ pub enum Error {
     /// The kernel table refused.
     #[error(transparent)]
     KernelTable(#[from] kernel_table::Error),
+    /// BIRD did not.
+    #[error(transparent)]
+    Bird(#[from] bird::Error),
 }
 
 /// All routers, running: keeps what is seen equal to what is wanted.
@@ -91,6 +107,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Routers {
     reconcilers: Vec<(Config, Reconciler)>,
+    /// What the files of BIRDs are to define, by router: other ladders do not make another router.
+    levels: BTreeMap<String, bird::Levels>,
     dry_run: bool,
     runtime: Handle,
 }
@@ -103,7 +121,7 @@ impl Routers {
     /// # Errors
     /// A route that names no router or no prefix; a socket that cannot be opened. A table that cannot be read is retried and in [`Self::status`].
     pub fn start(configs: &[Config], routes: &[Route], dry_run: bool, runtime: Handle) -> Result<Self, Error> {
-        let mut routers = Self { reconcilers: Vec::new(), dry_run, runtime };
+        let mut routers = Self { reconcilers: Vec::new(), levels: BTreeMap::new(), dry_run, runtime };
         routers.replace(configs, routes)?;
         Ok(routers)
     }
@@ -117,6 +135,11 @@ impl Routers {
             configs.iter().map(|config| prefixes_of(config.name(), routes)).collect::<Result<Vec<_>, _>>()?;
         if let Some(route) = routes.iter().find(|route| configs.iter().all(|config| config.name() != route.router)) {
             return Err(Error::UnknownRouter { prefix: route.prefix.clone(), router: route.router.clone() });
+        }
+        for config in configs {
+            if let Config::Bird(config) = config {
+                self.levels.entry(config.name.clone()).or_default().replace(config, routes);
+            }
         }
         let mut fresh = Vec::new();
         for (config, prefixes) in configs.iter().zip(&prefixes) {
@@ -139,6 +162,11 @@ impl Routers {
         match config {
             Config::KernelTable(config) => {
                 let announcer = kernel_table::KernelTable::open(config.clone())?;
+                Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
+            }
+            Config::Bird(config) => {
+                let levels = self.levels.get(&config.name).cloned().unwrap_or_default();
+                let announcer = bird::Bird::new(config.clone(), levels, self.dry_run);
                 Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
             }
         }

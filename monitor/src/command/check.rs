@@ -6,7 +6,7 @@ use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::privileges;
 use crate::router::Config as Router;
-use crate::router::kernel_table::bird_fragment;
+use crate::router::{bird, kernel_table};
 use caps::Capability;
 use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
 use reqwest::Url;
@@ -21,18 +21,29 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] Errors),
+    /// A file for BIRD to include could not be written.
+    #[error(transparent)]
+    Include(#[from] bird::IncludeError),
     /// What is in effect could not be printed.
     #[error("cannot write to standard output")]
     Output(#[from] io::Error),
 }
 
-/// Reads the file at `path` and prints to `out` what is in effect.
+/// Reads the file at `path` and prints to `out` what is in effect. With `write_include` it also writes the files for BIRD to include that are
+/// not there, with nothing in effect in them.
 ///
 /// # Errors
-/// Everything that is wrong with the file; what was wrong with `out`.
-pub fn check(path: &Path, out: &mut impl Write) -> Result<(), Error> {
+/// Everything that is wrong with the file; what was wrong with `out`; a file that cannot be written.
+pub fn check(path: &Path, write_include: bool, out: &mut impl Write) -> Result<(), Error> {
     let config = Config::load(path, Purpose::Run)?;
     print(&config, out)?;
+    for router in &config.routers {
+        if let (true, Router::Bird(bird)) = (write_include, router) {
+            let said =
+                if bird.write_include(&config.plan.routes)? { "written" } else { "there already, and left as it is" };
+            writeln!(out, "\n{}: {said}", bird.include.display())?;
+        }
+    }
     for warning in &config.warnings {
         writeln!(out, "\nwarning: {warning}")?;
     }
@@ -167,11 +178,20 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
-    let Router::KernelTable(table) = router;
-    writeln!(out, "\nrouter {}", table.name)?;
-    line(out, "writes", &format!("kernel table {}; bird.conf needs:", table.table))?;
+    writeln!(out, "\nrouter {}", router.name())?;
+    let text = match router {
+        Router::KernelTable(table) => {
+            line(out, "writes", &format!("kernel table {}; bird.conf needs:", table.table))?;
+            kernel_table::bird_fragment(table, routes)
+        }
+        Router::Bird(bird) => {
+            line(out, "asks", &format!("BIRD on {}", bird.socket.display()))?;
+            line(out, "writes", &format!("{}; bird.conf needs:", bird.include.display()))?;
+            bird::bird_fragment(bird, routes)
+        }
+    };
     writeln!(out)?;
-    for text in bird_fragment(table, routes).lines() {
+    for text in text.lines() {
         if text.is_empty() { writeln!(out)? } else { writeln!(out, "    {text}")? }
     }
     Ok(())
@@ -203,6 +223,16 @@ fn here(config: &Config) -> Vec<String> {
     } else {
         here.push(String::from("this binary has no kernel capture: packet sockets would count"));
     }
+    for router in &config.routers {
+        if let Router::Bird(bird) = router
+            && !bird.include.exists()
+        {
+            let file = bird.include.display();
+            here.push(format!(
+                "there is no {file}, and BIRD does not start without it: `oopsd check --write-include` makes it"
+            ));
+        }
+    }
     let kernel = privileges::missing_for_the_kernel();
     if !kernel.is_empty() {
         here.push(format!("missing, and needed to count in the kernel: {}", kernel.join(", ")));
@@ -215,7 +245,8 @@ fn here(config: &Config) -> Vec<String> {
         let program = std::env::current_exe().map_or_else(|_| String::from("oopsd"), |path| path.display().to_string());
         here.push(format!("{} {program}", privileges::SETCAP));
     }
-    if !config.routers.is_empty() && !privileges::missing(&[Capability::CAP_NET_ADMIN]).is_empty() {
+    let tables = config.routers.iter().any(|router| matches!(router, Router::KernelTable(_)));
+    if tables && !privileges::missing(&[Capability::CAP_NET_ADMIN]).is_empty() {
         here.push(String::from("missing, and needed by kernel tables: CAP_NET_ADMIN"));
     }
     here

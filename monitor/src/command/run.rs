@@ -61,7 +61,8 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
     let source = Source::of(arguments);
     let config = source.load()?;
     // What these threads talk to is on the network: of what counting needs they have nothing.
-    let kept: &[Capability] = if config.routers.is_empty() { &[] } else { &[Capability::CAP_NET_ADMIN] };
+    let tables = config.routers.iter().any(|router| matches!(router, router::Config::KernelTable(_)));
+    let kept: &[Capability] = if tables { &[Capability::CAP_NET_ADMIN] } else { &[] };
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .on_thread_start(|| privileges::keep(kept))

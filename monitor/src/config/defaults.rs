@@ -70,6 +70,11 @@ pub const MAX_HOLD: Duration = Duration::from_hours(2);
 /// What `max-hold` may be.
 pub const MAX_HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
+/// BIRD's control socket.
+pub const BIRD_SOCKET: &str = "/run/bird/bird.ctl";
+/// The file that bird.conf includes. BIRD needs it to start: it must outlive a boot.
+pub const BIRD_INCLUDE: &str = "/var/lib/oopsd/bird/oopsd.conf";
+
 /// Where `/metrics` is served when `[metrics]` says nothing else.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);
 

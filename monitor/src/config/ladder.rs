@@ -41,6 +41,14 @@ impl<'i> Keys<'i> {
         }
     }
 
+    /// On a router that would leave it withdrawn if oopsd died.
+    pub(super) fn refuse_withdrawal(&self, document: &mut Document<'i>) {
+        if let Some(value) = &self.may_withdraw {
+            let what = "a router of this type could not take a withdrawal back if oopsd died; remove it, or announce this prefix by type = \"kernel-table\"";
+            value.refuse(document, what);
+        }
+    }
+
     pub(super) fn read(self, document: &mut Document<'i>) -> Option<Ladder> {
         let Self { ladder, step_every, hold, max_hold, changes, may_withdraw, withdrawals, evidence } = self;
         let may_withdraw = may_withdraw.and_then(|value| value.truth(document)).is_some_and(|may| may.it);

@@ -1,51 +1,19 @@
-//! `[[router]]` and `[[route]]`: who announces which prefix, and what to do while a condition is met.
+//! `[[route]]`: which prefix, and what to do while a condition is met. Who announces it is in `router`.
 
 use super::document::{At, Document, Table};
 use super::nearest::listed;
 use super::{ladder, prefixes, when, word};
-use crate::router::{Config, kernel_table};
+use crate::router::Config;
 use engine::{Policy, Route};
 use ipnet::IpNet;
-
-const TYPES: [&str; 4] = ["kernel-table", "bird", "exabgp", "gobgp"];
-
-/// Reads one `[[router]]`. Its name goes to `names`, whether or not the rest is sound.
-pub(super) fn read_router<'i>(
-    document: &mut Document<'i>,
-    mut table: Table<'i>,
-    names: &mut Vec<String>,
-    tables: &mut Vec<u32>,
-) -> Option<Config> {
-    let name = table.need(document, "name", "a name for routes to refer to");
-    let name = name.and_then(|name| name.text(document, "a name"));
-    if let Some(name) = &name {
-        word::checked(document, "router", name);
-        word::unique(document, "router", name, names.iter().map(String::as_str));
-        names.push(name.it.clone());
-    }
-    let kind = table.need(document, "type", "\"kernel-table\"")?.word(document, &TYPES)?;
-    if kind.it != "kernel-table" {
-        document.error(&kind.at, format!("`type`: `{}` is not in this version; write \"kernel-table\"", kind.it));
-        return None;
-    }
-    let number = table.need(document, "table", "the number of an unused kernel table, such as 5353");
-    let number = number.and_then(|number| number.whole(document, 1..=u64::from(u32::MAX)));
-    table.close(document);
-    let number = number?;
-    let table = u32::try_from(number.it).ok()?;
-    if (253..=255).contains(&table) {
-        document.error(&number.at, format!("`table`: {table} is the kernel's own; write another, such as 5353"));
-    } else if tables.contains(&table) {
-        document.error(&number.at, format!("`table`: another router has {table}; write a table for each"));
-    }
-    tables.push(table);
-    Some(Config::KernelTable(kernel_table::Config { name: name?.it, table }))
-}
 
 /// What a route may refer to, and may not contradict.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
-    pub(super) routers: &'a [String],
+    /// The names of all routers.
+    pub(super) names: &'a [String],
+    /// The routers that are sound.
+    pub(super) routers: &'a [Config],
     pub(super) conditions: &'a [String],
     /// The prefixes that are listed in `[capture]`.
     pub(super) listed: &'a [IpNet],
@@ -69,7 +37,7 @@ pub(super) fn read_route<'i>(
     let router = table.need(document, "router", "the name of a [[router]]");
     let router = router.and_then(|router| router.text(document, "the name of a [[router]]"));
     if let Some(router) = &router {
-        word::known(document, "router", router, known.routers.iter().map(String::as_str));
+        word::known(document, "router", router, known.names.iter().map(String::as_str));
     }
     let when = table.need(document, "when", "the name of a [[condition]]");
     let when = when.and_then(|when| when::read(document, when, known.conditions));
@@ -81,6 +49,10 @@ pub(super) fn read_route<'i>(
         keys.refuse(document);
         Policy::Absorb
     } else {
+        let on = router.as_ref().and_then(|router| known.routers.iter().find(|known| known.name() == router.it));
+        if on.is_some_and(|router| !router.may_withdraw()) {
+            keys.refuse_withdrawal(document);
+        }
         Policy::Demote(keys.read(document)?)
     };
     Some(Route { prefix: prefix?.it.to_string(), router: router?.it, when: when?, policy })

@@ -1,0 +1,392 @@
+//! BIRD by an include file and its control socket: sets of prefixes as constants, `configure`, and a look at what is exported.
+//!
+//! A change is: a look whether BIRD could take its configuration as it is (if not, that is the operator's work in progress, and nothing is
+//! touched), the new file by rename(2), `configure`, the former file back if BIRD refuses. `configure check` after the rename would say no
+//! more than `configure` does, which applies nothing that it cannot parse; before the rename it sees only the former constants; and a copy
+//! cannot be checked without the operator's files around it. The constants themselves are sound because of how they are made (`constants`).
+//!
+//! All that is wanted at once is one file and one `configure`. What is said to have been done counts for nothing: what BIRD runs with is
+//! asked for, and whether the exported route shows it.
+
+mod constants;
+mod control;
+mod exported;
+mod fragment;
+mod include;
+
+pub use control::Error as ControlError;
+pub use fragment::bird_fragment;
+pub use include::Error as IncludeError;
+
+use super::reconcile::{Announcer, Failure};
+use constants::{Constants, Family, Level, SUM};
+use control::Control;
+use core::time::Duration;
+use engine::{Action, Policy, Route};
+use include::{Found, Include};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex as Shared, PoisonError};
+use thiserror::Error;
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+/// How long until a change must show in what is exported: BIRD 3 exports after it says that it is done.
+const EXPORTING: Duration = Duration::from_secs(2);
+/// Between two looks at that.
+const POLL: Duration = Duration::from_millis(10);
+
+/// One `configure` of ours at a time, also while a reload replaces who asks for it.
+static CONFIGURING: Mutex<()> = Mutex::const_new(());
+
+/// BIRD as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Its name.
+    pub name: String,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The file of constants, by an absolute path without what BIRD would read as a pattern.
+    pub include: PathBuf,
+    /// The BGP protocols whose export filters call `oopsd_export()`: names that need no quotes.
+    pub protocols: Vec<String>,
+}
+
+impl Config {
+    /// The levels that are defined for `routes`.
+    fn levels(&self, routes: &[Route]) -> BTreeSet<Level> {
+        let mut levels = Level::always();
+        for route in routes.iter().filter(|route| route.router == self.name) {
+            if let Policy::Demote(ladder) = &route.policy {
+                levels.extend(ladder.steps.iter().filter_map(|action| Level::of(*action)));
+            }
+        }
+        levels
+    }
+
+    /// Writes the file of constants, with empty sets, if it is not there: BIRD does not start without it. Says whether it did.
+    ///
+    /// # Errors
+    /// When it cannot be written, or something else is in its place.
+    pub fn write_include(&self, routes: &[Route]) -> Result<bool, IncludeError> {
+        Include::new(&self.include).create(&self.levels(routes))
+    }
+}
+
+/// Why BIRD does not announce as it should.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// BIRD, or its socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The file.
+    #[error(transparent)]
+    Include(#[from] IncludeError),
+    /// No constant of ours is known to BIRD.
+    #[error("BIRD knows no {SUM}: bird.conf has to include {}; `oopsd check` prints the lines", include.display())]
+    NotIncluded {
+        /// The file.
+        include: PathBuf,
+    },
+    /// It took a configuration, with other constants.
+    #[error("BIRD took its configuration, but not the constants of {}: does bird.conf include that file?", include.display())]
+    NotTaken {
+        /// The file.
+        include: PathBuf,
+    },
+    /// There is no such BGP protocol.
+    #[error("BIRD has no BGP protocol {protocol}: correct `protocols`")]
+    NoProtocol {
+        /// Its name.
+        protocol: String,
+    },
+    /// BIRD knows it, and the filter does nothing about it.
+    #[error(
+        "{protocol} exports {prefix} without {action}: its export filter has to call oopsd_export(), as `oopsd check` prints it"
+    )]
+    NotExported {
+        /// The protocol.
+        protocol: String,
+        /// The prefix.
+        prefix: IpNet,
+        /// The action.
+        action: Action,
+    },
+    /// No constant stands for it.
+    #[error(
+        "{prefix}: {action} is nothing that an include file may hold: nothing would take it back if oopsd died; a kernel table can"
+    )]
+    Level {
+        /// The prefix.
+        prefix: IpNet,
+        /// The action.
+        action: Action,
+    },
+}
+
+/// The levels that the file is to define, as the configuration is now. Clones are of the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Levels(Arc<Shared<BTreeSet<Level>>>);
+
+impl Levels {
+    /// Takes up the levels of other routes.
+    pub(super) fn replace(&self, config: &Config, routes: &[Route]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config.levels(routes);
+    }
+
+    fn now(&self) -> BTreeSet<Level> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// BIRD, asked anew each time.
+#[derive(Debug)]
+pub(super) struct Bird {
+    config: Config,
+    include: Include,
+    levels: Levels,
+    dry_run: bool,
+    /// What was last reported as in the file and of no route.
+    foreign: BTreeSet<IpNet>,
+}
+
+impl Bird {
+    /// With `dry_run` it writes nothing, not even a first file.
+    pub(super) fn new(config: Config, levels: Levels, dry_run: bool) -> Self {
+        let include = Include::new(&config.include);
+        Self { config, include, levels, dry_run, foreign: BTreeSet::new() }
+    }
+
+    async fn look(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, Error> {
+        let found = self.file(Include::read).await?;
+        let mut control = match Control::open(&self.config.socket).await {
+            Err(error) if error.is_down() => {
+                // It may be down for want of this file.
+                self.mend(&found, &BTreeMap::new()).await?;
+                return Err(error.into());
+            }
+            opened => opened?,
+        };
+        control.knows_empty_sets()?;
+        for protocol in &self.config.protocols {
+            exported::is_there(&mut control, protocol).await?;
+        }
+        let running = match self.running(&mut control, &found, prefixes).await {
+            Err(error @ Error::NotIncluded { .. }) => {
+                // To include the file, it has to be there.
+                self.mend(&found, &BTreeMap::new()).await?;
+                return Err(error);
+            }
+            running => running?,
+        };
+        self.mend(&found, &running).await?;
+        let mut seen = BTreeMap::new();
+        for (prefix, level) in running {
+            let shown = match level {
+                Some(level)
+                    if exported::hidden(&mut control, &self.config.protocols, prefix, level).await?.is_some() =>
+                {
+                    Action::Plain
+                }
+                Some(level) => level.action(),
+                None => Action::Plain,
+            };
+            seen.insert(prefix, shown);
+        }
+        self.report(&found, prefixes);
+        Ok(seen)
+    }
+
+    /// The level of each prefix in the configuration that BIRD runs with.
+    async fn running(
+        &self,
+        control: &mut Control,
+        found: &Found,
+        prefixes: &BTreeSet<IpNet>,
+    ) -> Result<BTreeMap<IpNet, Option<Level>>, Error> {
+        let sum = control.eval(SUM).await?;
+        if let Found::Constants(constants) = found
+            && sum == Some(constants.sum().to_string())
+        {
+            return Ok(prefixes.iter().map(|prefix| (*prefix, constants.level(*prefix))).collect());
+        }
+        if sum.is_none() {
+            return Err(Error::NotIncluded { include: self.config.include.clone() });
+        }
+        let mut levels = self.levels.now();
+        if let Found::Constants(constants) = found {
+            levels.extend(constants.levels());
+        }
+        let mut running: BTreeMap<IpNet, Option<Level>> = prefixes.iter().map(|prefix| (*prefix, None)).collect();
+        // The strongest comes last, and counts.
+        for level in levels {
+            for (prefix, seen) in &mut running {
+                let member = format!("{prefix} ~ {}", level.name(Family::of(*prefix)));
+                if control.eval(&member).await?.as_deref() == Some("TRUE") {
+                    *seen = Some(level);
+                }
+            }
+        }
+        Ok(running)
+    }
+
+    /// Writes the file if it is missing or damaged, as BIRD runs now, and adds constants that it lacks.
+    async fn mend(&self, found: &Found, running: &BTreeMap<IpNet, Option<Level>>) -> Result<(), Error> {
+        let levels = self.levels.now();
+        let mut constants = match found {
+            Found::Constants(constants) if constants.levels().is_superset(&levels) => return Ok(()),
+            Found::Constants(constants) => constants.clone(),
+            Found::Nothing | Found::Damaged(_) => {
+                let mut constants = Constants::default();
+                for (prefix, level) in running {
+                    constants.set(*prefix, *level);
+                }
+                constants
+            }
+        };
+        if self.dry_run {
+            return Ok(());
+        }
+        constants.define(&levels);
+        let (router, file) = (&self.config.name, self.config.include.display());
+        match found {
+            Found::Constants(_) => tracing::info!(router, %file, "more constants are defined"),
+            Found::Nothing => tracing::info!(router, %file, "written, as BIRD runs now"),
+            Found::Damaged(line) => tracing::warn!(router, %file, line, "was damaged: written anew, as BIRD runs now"),
+        }
+        let written = move |include: &Include| include.replace(&constants).map(|()| include.settle());
+        Ok(self.file(written).await?)
+    }
+
+    async fn change(&self, wanted: &BTreeMap<IpNet, Option<Level>>) -> Result<Vec<Failure>, Error> {
+        let _one = CONFIGURING.lock().await;
+        let mut control = Control::open(&self.config.socket).await?;
+        control.knows_empty_sets()?;
+        let found = self.file(Include::read).await?;
+        let mut constants = match &found {
+            Found::Constants(constants) => constants.clone(),
+            Found::Nothing | Found::Damaged(_) => Constants::default(),
+        };
+        constants.define(&self.levels.now());
+        for (prefix, level) in wanted {
+            constants.set(*prefix, *level);
+        }
+        let sum = constants.sum().to_string();
+        let same = found == Found::Constants(constants.clone());
+        if !same || control.eval(SUM).await?.as_ref() != Some(&sum) {
+            self.configure(&mut control, (!same).then_some(constants)).await?;
+            if control.eval(SUM).await? != Some(sum) {
+                return Err(Error::NotTaken { include: self.config.include.clone() });
+            }
+        }
+        self.shown(&mut control, wanted).await
+    }
+
+    /// Has BIRD take its configuration, with another file of constants.
+    async fn configure(&self, control: &mut Control, constants: Option<Constants>) -> Result<(), Error> {
+        control.check().await?;
+        let Some(constants) = constants else { return Ok(control.configure().await?) };
+        self.file(move |include| include.replace(&constants)).await?;
+        match control.configure().await {
+            Ok(()) => {
+                let settled = |include: &Include| {
+                    include.settle();
+                    Ok(())
+                };
+                Ok(self.file(settled).await?)
+            }
+            Err(error) => {
+                // With any other error BIRD may have taken it, and the next look tells.
+                if let ControlError::Configuration { .. } = &error {
+                    self.file(Include::restore).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until what is exported shows what is wanted.
+    async fn shown(
+        &self,
+        control: &mut Control,
+        wanted: &BTreeMap<IpNet, Option<Level>>,
+    ) -> Result<Vec<Failure>, Error> {
+        let deadline = Instant::now() + EXPORTING;
+        let mut failures = Vec::new();
+        for (prefix, level) in wanted {
+            let Some(level) = level else { continue };
+            while let Some(protocol) = exported::hidden(control, &self.config.protocols, *prefix, *level).await? {
+                if Instant::now() > deadline {
+                    let error = Error::NotExported { protocol, prefix: *prefix, action: level.action() };
+                    failures.push(Failure { prefixes: BTreeSet::from([*prefix]), error: error.into() });
+                    break;
+                }
+                sleep(POLL).await;
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Works on the file without holding up who else runs on this thread. If this is dropped, the work still comes to its end.
+    async fn file<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Include) -> Result<T, IncludeError> + Send + 'static,
+    ) -> Result<T, IncludeError> {
+        let include = self.include.clone();
+        match spawn_blocking(move || work(&include)).await {
+            Ok(done) => done,
+            // The runtime ends, and this with it at its next await.
+            Err(_) => core::future::pending().await,
+        }
+    }
+
+    /// Says which prefixes of the file are of no route, when they change.
+    fn report(&mut self, found: &Found, prefixes: &BTreeSet<IpNet>) {
+        let Found::Constants(constants) = found else { return };
+        let foreign: BTreeSet<IpNet> = constants.prefixes().difference(prefixes).copied().collect();
+        for prefix in foreign.difference(&self.foreign) {
+            let file = self.config.include.display();
+            tracing::warn!(router = self.config.name, %file, %prefix, "of no route: left as it is");
+        }
+        self.foreign = foreign;
+    }
+}
+
+impl Announcer for Bird {
+    async fn read_back(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, super::Error> {
+        Ok(self.look(prefixes).await?)
+    }
+
+    async fn announce(&mut self, prefix: IpNet, action: Action) -> Result<(), super::Error> {
+        let failures = self.announce_all(&BTreeMap::from([(prefix, action)])).await;
+        failures.into_iter().next().map_or(Ok(()), |failure| Err(failure.error))
+    }
+
+    async fn announce_all(&mut self, wanted: &BTreeMap<IpNet, Action>) -> Vec<Failure> {
+        let (mut levels, mut failures) = (BTreeMap::new(), Vec::new());
+        for (&prefix, &action) in wanted {
+            let level = Level::of(action);
+            if level.is_some() || action == Action::Plain {
+                levels.insert(prefix, level);
+            } else {
+                let error = Error::Level { prefix, action }.into();
+                failures.push(Failure { prefixes: BTreeSet::from([prefix]), error });
+            }
+        }
+        if levels.is_empty() {
+            return failures;
+        }
+        match self.change(&levels).await {
+            Ok(hidden) => failures.extend(hidden),
+            Err(error) => failures.push(Failure { prefixes: levels.into_keys().collect(), error: error.into() }),
+        }
+        failures
+    }
+
+    /// BIRD tells nobody: the regular look has to do.
+    async fn changed(&mut self) {
+        core::future::pending().await
+    }
+}
