@@ -110,11 +110,11 @@ impl Listener {
         self.shared.book().records.iter().skip(mark).cloned().collect()
     }
 
-    /// Every UPDATE from a mark on, and when it came.
+    /// Every UPDATE from a mark on that changes anything, and when it came: an End-of-RIB comes when it likes.
     #[must_use]
     pub fn updates(&self, mark: usize) -> Vec<(Instant, Update)> {
         let update = |record: Record| match record.what {
-            What::Message(Message::Update(update)) => Some((record.at, update)),
+            What::Message(Message::Update(update)) if !update.end_of_rib => Some((record.at, update)),
             What::Message(_) | What::Established | What::Closed(_) => None,
         };
         self.since(mark).into_iter().filter_map(update).collect()

@@ -3,6 +3,7 @@
 //! BIRD is in [`bird`], a host with its upstream in [`peering`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
 
 pub mod bird;
+pub mod learner;
 pub mod peering;
 
 use anyhow::{Context, Result, bail};

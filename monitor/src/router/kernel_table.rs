@@ -1,9 +1,12 @@
 //! Routes in a private kernel table, over rtnetlink: BIRD learns the table, and its filter turns the metric into an action.
 //!
-//! A route is `blackhole PREFIX table N proto 253 metric M`; no route means plain. Nothing forwards by that table. The other half, the text for
-//! bird.conf, is `kernel_table/fragment.rs`; the messages themselves are `kernel_table/message.rs`.
+//! A route is `blackhole PREFIX table N proto 253 metric M`, or `PREFIX dev oopsdN` with the same where it must end with this process; no
+//! route means plain. Nothing forwards by that table. The other half, the text for bird.conf, is `kernel_table/fragment.rs`; what the
+//! metrics mean is `kernel_table/level.rs`; the messages themselves are `kernel_table/message.rs`.
 
 mod fragment;
+mod lease;
+mod level;
 mod message;
 
 pub use fragment::bird_fragment;
@@ -13,6 +16,8 @@ use core::time::Duration;
 use engine::Action;
 use futures_util::TryStreamExt;
 use ipnet::IpNet;
+use lease::Lease;
+use level::metric_of;
 use message::Held;
 use rtnetlink::{Handle, MulticastGroup};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,9 +26,6 @@ use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-
-/// What each metric means. A stronger level has a lower metric, because BIRD learns the lowest. 1 to 100 are left for what is stronger still.
-const LEVELS: [(u32, Action); 3] = [(101, Action::Prepend(3)), (102, Action::Prepend(2)), (103, Action::Prepend(1))];
 
 /// The kernel answers at once; a lost answer must not hold up everything else.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -58,7 +60,7 @@ pub enum Error {
     },
     /// A route could not be added or deleted.
     #[error(
-        "cannot {verb} blackhole {prefix} table {table} proto {} metric {metric}{}",
+        "cannot {verb} the route {prefix} table {table} proto {} metric {metric}{}",
         message::PROTOCOL,
         advice(source)
     )]
@@ -75,7 +77,7 @@ pub enum Error {
         source: io::Error,
     },
     /// An action that no metric stands for.
-    #[error("table {table}: no metric stands for {action:?} of {prefix}; a path is lengthened by 1 to 3")]
+    #[error("table {table}: no metric stands for {action} of {prefix}")]
     Level {
         /// The prefix.
         prefix: IpNet,
@@ -83,6 +85,14 @@ pub enum Error {
         table: u32,
         /// The action.
         action: Action,
+    },
+    /// No interface that goes with this process.
+    #[error("cannot make the interface {} that ends with oopsd{}", lease::name(*table), lease_advice(source))]
+    Lease {
+        /// The table.
+        table: u32,
+        /// Why.
+        source: io::Error,
     },
     /// Somebody else's route comes before ours.
     #[error(
@@ -101,11 +111,22 @@ fn advice(source: &io::Error) -> &'static str {
     if refused { " (oopsd needs CAP_NET_ADMIN)" } else { "" }
 }
 
+fn lease_advice(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => " (oopsd needs CAP_NET_ADMIN and /dev/net/tun)",
+        Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => " (there is no /dev/net/tun: modprobe tun)",
+        Some(libc::EBUSY) => " (another oopsd has it)",
+        Some(_) | None => "",
+    }
+}
+
 /// The table, by a socket for questions and one that hears of changes.
 #[derive(Debug)]
 pub(super) struct KernelTable {
     config: Config,
     sockets: Option<Sockets>,
+    /// Once something was leased.
+    lease: Option<Lease>,
     /// What was last reported as not ours.
     foreign: Vec<Held>,
 }
@@ -120,7 +141,7 @@ struct Sockets {
 impl KernelTable {
     /// Opens the sockets in the network namespace of the calling thread, on the runtime that is entered.
     pub(super) fn open(config: Config) -> Result<Self, Error> {
-        let mut table = Self { config, sockets: None, foreign: Vec::new() };
+        let mut table = Self { config, sockets: None, lease: None, foreign: Vec::new() };
         table.sockets()?;
         Ok(table)
     }
@@ -154,10 +175,38 @@ impl KernelTable {
         Ok(held)
     }
 
-    async fn change(&mut self, verb: &'static str, prefix: IpNet, metric: u32) -> Result<(), Error> {
+    async fn add(&mut self, prefix: IpNet, action: Action, metric: u32) -> Result<(), Error> {
+        let through = if level::is_leased(action) { Some(self.lease().await?) } else { None };
+        self.change("add", prefix, metric, through).await
+    }
+
+    /// The interface that ends with this process, up.
+    async fn lease(&mut self) -> Result<u32, Error> {
+        let table = self.config.table;
+        let failed = |source| Error::Lease { table, source };
+        let handle = self.sockets()?.handle.clone();
+        let lease = match self.lease.take() {
+            Some(lease) => lease,
+            None => Lease::open(table).map_err(failed)?,
+        };
+        let (up, index) = (within(lease.up(&handle)).await, lease.index());
+        // Other routes may go through it: only one that somebody deleted is given up.
+        self.lease =
+            Some(lease).filter(|_| !up.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENODEV)));
+        up.map(|()| index).map_err(failed)
+    }
+
+    /// Adds or deletes a route; one to add is through an interface, or a blackhole.
+    async fn change(
+        &mut self,
+        verb: &'static str,
+        prefix: IpNet,
+        metric: u32,
+        through: Option<u32>,
+    ) -> Result<(), Error> {
         let table = self.config.table;
         let route = self.sockets()?.handle.route();
-        let message = message::route(table, prefix, metric);
+        let message = message::route(table, prefix, metric, through);
         let (done, already) = match verb {
             "add" => (within(route.add(message).execute()).await, libc::EEXIST),
             _ => (within(route.del(message).execute()).await, libc::ESRCH),
@@ -183,6 +232,12 @@ impl KernelTable {
     }
 }
 
+/// Why a kernel table cannot hold this, and what to write instead.
+#[must_use]
+pub fn refuses(action: Action) -> Option<&'static str> {
+    level::unwritable(action)
+}
+
 impl Announcer for KernelTable {
     async fn read_back(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, super::Error> {
         let held = self.held(prefixes).await?;
@@ -199,12 +254,12 @@ impl Announcer for KernelTable {
         }
         // The new one comes before the old one goes, so that the plain path is never exposed in between.
         if let Some(metric) = metric {
-            self.change("add", prefix, metric).await?;
+            self.add(prefix, action, metric).await?;
         }
         let held = self.held(&BTreeSet::from([prefix])).await?;
         for route in held.iter().filter(|route| route.is_ours() && route.prefix == prefix) {
             if Some(route.metric) != metric {
-                self.change("delete", prefix, route.metric).await?;
+                self.change("delete", prefix, route.metric, route.through).await?;
             }
         }
         let first =
@@ -230,7 +285,8 @@ impl Sockets {
         let (connection, handle, _) = rtnetlink::new_connection_with_strict_check()?;
         tokio::spawn(connection);
         // A socket of its own: when changes come faster than they are read, the kernel drops some, and no answer may be among them.
-        let groups = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route];
+        // What goes with an interface is said of the interface only.
+        let groups = [MulticastGroup::Ipv4Route, MulticastGroup::Ipv6Route, MulticastGroup::Link];
         let (connection, keep_open, mut notices) = rtnetlink::new_multicast_connection(&groups)?;
         tokio::spawn(connection);
         let changed = Arc::new(Notify::new());
@@ -258,11 +314,7 @@ impl Drop for Sockets {
 fn action_of(prefix: IpNet, held: &[Held]) -> Action {
     let first = held.iter().filter(|route| route.prefix == prefix).min_by_key(|route| (route.metric, route.is_ours()));
     let metric = first.filter(|route| route.is_ours()).map(|route| route.metric);
-    LEVELS.iter().find(|(level, _)| Some(*level) == metric).map_or(Action::Plain, |(_, action)| *action)
-}
-
-fn metric_of(action: Action) -> Option<u32> {
-    LEVELS.iter().find(|(_, level)| *level == action).map(|(metric, _)| *metric)
+    metric.and_then(level::action_of).unwrap_or(Action::Plain)
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {

@@ -195,10 +195,10 @@ impl Shared {
         let applied: Vec<Due> = due.into_iter().filter(|due| !failed(due)).collect();
         for Due { prefix, wanted, repair, because } in &applied {
             if *repair {
-                tracing::warn!(prefix = %prefix, action = ?wanted, router = self.router, "put back");
+                tracing::warn!(prefix = %prefix, action = %wanted, router = self.router, "put back");
                 round = Round::Troubled;
             } else {
-                tracing::info!(prefix = %prefix, action = ?wanted, router = self.router, because, "announced");
+                tracing::info!(prefix = %prefix, action = %wanted, router = self.router, because, "announced");
             }
         }
         match announcer.read_back(&prefixes).await {
@@ -229,7 +229,7 @@ impl Shared {
             }
             if self.dry_run && entry.said != Some(wanted) {
                 let because = &entry.because;
-                tracing::info!(prefix = %prefix, action = ?wanted, router = self.router, because, "would announce");
+                tracing::info!(prefix = %prefix, action = %wanted, router = self.router, because, "would announce");
                 entry.said = Some(wanted);
             }
             due.push(Due { prefix: *prefix, wanted, repair, because: entry.because.clone() });

@@ -1,18 +1,24 @@
 //! What bird.conf needs so that BIRD acts on the table: for the README and `oopsd check`. BIRD 2.0.12 to 3.x take it.
 
-use super::{Config, LEVELS, message};
-use core::fmt::Write;
-use engine::{Action, Route};
+use super::{Config, level, message};
+use engine::{Action, Policy, Route};
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 
 /// The text to put into bird.conf, rendered from the metrics that oopsd writes and the prefixes of `routes` that `config` announces.
 ///
-/// The operator sets `OOPSD_AS` and the table of the BGP channels, as the comments in it say.
+/// It knows prepends of 1 to 3, and all that the ladders of those routes say. The operator sets `OOPSD_AS` and the table of the BGP channels, and
+/// calls `oopsd_on_export` in their export filters where a ladder needs it, as the comments in it say.
 #[must_use]
 pub fn bird_fragment(config: &Config, routes: &[Route]) -> String {
-    let routes = routes.iter().filter(|route| route.router == config.name);
-    let prefixes: Vec<IpNet> = routes.filter_map(|route| route.prefix.parse().ok()).collect();
+    let routes: Vec<&Route> = routes.iter().filter(|route| route.router == config.name).collect();
+    let prefixes: Vec<IpNet> = routes.iter().filter_map(|route| route.prefix.parse().ok()).collect();
+    let levels = levels(&routes);
     let mut text = String::from(HEAD);
+    let last: String = levels.iter().filter_map(last).collect();
+    if !last.is_empty() {
+        text.push_str(&ON_EXPORT.replace("{last}", &last));
+    }
     for (family, v6) in [("4", false), ("6", true)] {
         let of_family = prefixes.iter().filter(|prefix| prefix.addr().is_ipv6() == v6);
         let set = of_family.map(IpNet::to_string).collect::<Vec<_>>().join(", ");
@@ -22,31 +28,58 @@ pub fn bird_fragment(config: &Config, routes: &[Route]) -> String {
     }
     text.replace("{table}", &config.table.to_string())
         .replace("{protocol}", &message::PROTOCOL.to_string())
-        .replace("{levels}", &levels())
+        .replace("{levels}", &levels.iter().map(line).collect::<String>())
 }
 
-/// One line a level, strongest first.
-fn levels() -> String {
-    let mut lines = String::new();
-    for (metric, action) in LEVELS {
-        let act = match action {
-            Action::Plain | Action::Med(_) | Action::Community(..) | Action::GracefulShutdown | Action::Withdraw => {
-                String::new()
-            }
-            Action::Prepend(times) => "bgp_path.prepend(OOPSD_AS); ".repeat(usize::from(times)),
-        };
-        writeln!(lines, "    if krt_metric = {metric} then {{ {act}accept; }}").expect("a String takes every write");
+/// What the filter knows, by metric.
+fn levels(routes: &[&Route]) -> BTreeMap<u32, Action> {
+    let mut actions: Vec<Action> = (1..=3).map(Action::Prepend).collect();
+    for route in routes {
+        match &route.policy {
+            Policy::Demote(ladder) => actions.extend(&ladder.steps),
+            Policy::Absorb => {}
+        }
     }
-    lines
+    actions.into_iter().filter_map(|action| Some((level::metric_of(action)?, action))).collect()
+}
+
+fn line((metric, action): (&u32, &Action)) -> String {
+    let act = match action {
+        Action::Plain | Action::Med(_) | Action::Withdraw => String::new(),
+        Action::Prepend(times) => "bgp_path.prepend(OOPSD_AS); ".repeat(usize::from(*times)),
+        Action::Community(of, value) => format!("bgp_community.add(({of}, {value})); "),
+        Action::GracefulShutdown => String::from("bgp_community.add((65535, 0)); "),
+    };
+    format!("    if krt_metric = {metric} then {{ {act}accept; }}\n")
+}
+
+/// What can only be done on the way out. To other neighbours BIRD sends no discriminator but one that the export filter set.
+fn last((metric, action): (&u32, &Action)) -> Option<String> {
+    let act = match action {
+        Action::Med(value) => format!("bgp_med = {value};"),
+        Action::Withdraw => String::from("reject;"),
+        Action::Plain | Action::Prepend(_) | Action::Community(..) | Action::GracefulShutdown => return None,
+    };
+    Some(format!("    if krt_metric = {metric} then {act}\n"))
 }
 
 const HEAD: &str = "\
-# oopsd writes routes into a kernel table of its own. BIRD learns them, and the metric says how much longer the AS path becomes.
+# oopsd writes routes into a kernel table of its own. BIRD learns them, and the metric says how the path becomes less attractive.
+# A metric means the same for ever. One without a line below changes nothing: after a change of a ladder, take this text anew.
 # In each BGP channel that announces these prefixes: `table oopsd_out4; import none;` (oopsd_out6 for IPv6).
-# While a path is longer, oopsd's route stands in for yours, also when yours has gone: so add communities, and withdraw for
+# While a path is changed, oopsd's route stands in for yours, also when yours has gone: so add communities, and withdraw for
 # reasons of your own (a failed health check), in the channel's export filter or by stopping the session.
 # Back to plain paths without oopsd: `ip route flush table {table}`, and `ip -6 route flush table {table}`.
 define OOPSD_AS = 64999;            # your own AS number
+";
+
+const ON_EXPORT: &str = "
+# Call it first in the export filter of each such channel: `oopsd_on_export();`. Where it is not called, nobody can withdraw or set a
+# discriminator, and the path stays plain.
+function oopsd_on_export() {
+  if defined(krt_source) && krt_source = {protocol} then {
+{last}  }
+}
 ";
 
 const FAMILY: &str = "
@@ -64,7 +97,7 @@ protocol pipe oopsd_own{4} {        # what you announce anyway
   import where net ~ [ {set} ];
   export none;
 }
-protocol pipe oopsd_act{4} {        # the same with a longer path, while oopsd says so
+protocol pipe oopsd_act{4} {        # the same, less attractive, while oopsd says so
   table oopsd_out{4};
   peer table oopsd_in{4};
   import filter {
@@ -80,20 +113,44 @@ protocol pipe oopsd_act{4} {        # the same with a longer path, while oopsd s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use engine::Policy;
+    use core::time::Duration;
+    use engine::Ladder;
 
     #[test]
-    fn every_level_is_a_line_of_the_filter() {
-        let text = bird_fragment(&table("bird"), &[route("192.0.2.0/24", "bird")]);
-        for (metric, action) in LEVELS {
-            let line = text.lines().find(|line| line.contains(&format!("krt_metric = {metric} "))).unwrap();
-            assert_eq!(Action::Prepend(u8::try_from(line.matches("prepend").count()).unwrap()), action);
-        }
+    fn short_prepends_and_each_step_of_the_ladders_are_lines_of_the_filter() {
+        let steps = [
+            Action::Prepend(5),
+            Action::Community(64999, 666),
+            Action::Med(200),
+            Action::GracefulShutdown,
+            Action::Withdraw,
+        ];
+        let text = bird_fragment(&table("bird"), &[climbing(&steps)]);
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("krt_metric")).map(str::trim).collect();
+        let prepends = |times| "bgp_path.prepend(OOPSD_AS); ".repeat(times);
+        assert_eq!(
+            lines,
+            [
+                "if krt_metric = 80 then reject;".to_owned(),
+                "if krt_metric = 4294901960 then bgp_med = 200;".to_owned(),
+                "if krt_metric = 80 then { accept; }".to_owned(),
+                "if krt_metric = 90 then { bgp_community.add((65535, 0)); accept; }".to_owned(),
+                format!("if krt_metric = 99 then {{ {}accept; }}", prepends(5)),
+                format!("if krt_metric = 101 then {{ {}accept; }}", prepends(3)),
+                format!("if krt_metric = 102 then {{ {}accept; }}", prepends(2)),
+                format!("if krt_metric = 103 then {{ {}accept; }}", prepends(1)),
+                "if krt_metric = 4259775130 then { bgp_community.add((64999, 666)); accept; }".to_owned(),
+                "if krt_metric = 4294901960 then { accept; }".to_owned(),
+            ]
+        );
     }
 
     #[test]
-    fn a_stronger_level_has_a_lower_metric() {
-        assert!(LEVELS.is_sorted_by(|(low, strong), (high, weak)| low < high && strong > weak));
+    fn only_a_ladder_that_needs_the_export_filter_asks_for_it() {
+        let asks = |steps: &[Action]| bird_fragment(&table("bird"), &[climbing(steps)]).contains("oopsd_on_export");
+        assert!(asks(&[Action::Prepend(1), Action::Withdraw]));
+        assert!(asks(&[Action::Med(5)]));
+        assert!(!asks(&[Action::Prepend(1), Action::GracefulShutdown]));
     }
 
     #[test]
@@ -114,6 +171,17 @@ mod tests {
 
     fn table(name: &str) -> Config {
         Config { name: name.to_owned(), table: 5353 }
+    }
+
+    fn climbing(steps: &[Action]) -> Route {
+        let ladder = Ladder {
+            steps: steps.to_vec(),
+            step_every: Duration::ZERO,
+            hold: Duration::ZERO,
+            max_hold: Duration::ZERO,
+            changes: 4,
+        };
+        Route { policy: Policy::Demote(ladder), ..route("192.0.2.0/24", "bird") }
     }
 
     fn route(prefix: &str, router: &str) -> Route {

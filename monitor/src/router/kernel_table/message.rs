@@ -1,9 +1,13 @@
 //! The few route messages that are spoken with the kernel. What they are for is `kernel_table.rs`'s.
 
+use super::lease;
 use core::fmt;
 use ipnet::IpNet;
 use rtnetlink::packet_core::NetlinkPayload;
-use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType};
+use rtnetlink::packet_route::link::LinkAttribute;
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,6 +20,8 @@ pub(super) const PROTOCOL: u8 = 253;
 pub(super) struct Held {
     pub(super) prefix: IpNet,
     pub(super) metric: u32,
+    /// The interface of one that leads somewhere.
+    pub(super) through: Option<u32>,
     protocol: u8,
     kind: RouteType,
     table: u32,
@@ -24,25 +30,30 @@ pub(super) struct Held {
 impl Held {
     /// Whether oopsd put it there.
     pub(super) fn is_ours(&self) -> bool {
-        self.protocol == PROTOCOL && self.kind == RouteType::BlackHole
+        self.protocol == PROTOCOL && matches!(self.kind, RouteType::BlackHole | RouteType::Unicast)
     }
 }
 
 /// As `ip route add` takes it.
 impl fmt::Display for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prefix, metric, protocol, kind, table } = self;
+        let Self { prefix, metric, protocol, kind, table, through: _ } = self;
         let kind = format!("{kind:?}").to_lowercase();
         write!(f, "{kind} {prefix} table {table} proto {protocol} metric {metric}")
     }
 }
 
-/// The route that stands for one level of one prefix.
-pub(super) fn route(table: u32, prefix: IpNet, metric: u32) -> RouteMessage {
+/// The route that stands for one level of one prefix: through an interface, or a blackhole.
+pub(super) fn route(table: u32, prefix: IpNet, metric: u32, through: Option<u32>) -> RouteMessage {
     let mut message = query(table, &prefix);
     message.header.destination_prefix_length = prefix.prefix_len();
     message.header.protocol = RouteProtocol::Other(PROTOCOL);
     message.header.kind = RouteType::BlackHole;
+    if let Some(interface) = through {
+        message.header.kind = RouteType::Unicast;
+        message.header.scope = RouteScope::Link;
+        message.attributes.push(RouteAttribute::Oif(interface));
+    }
     message.attributes.push(RouteAttribute::Destination(prefix.network().into()));
     message.attributes.push(RouteAttribute::Priority(metric));
     message
@@ -67,7 +78,7 @@ fn query(table: u32, of_family: &IpNet) -> RouteMessage {
 
 /// Reads one route of `table`; `None` for those of other tables, and for the default route.
 pub(super) fn held(table: u32, message: &RouteMessage) -> Option<Held> {
-    let (mut destination, mut metric) = (None, 0);
+    let (mut destination, mut metric, mut through) = (None, 0, None);
     if table_of(message) != table {
         return None;
     }
@@ -78,11 +89,14 @@ pub(super) fn held(table: u32, message: &RouteMessage) -> Option<Held> {
             destination = Some(IpAddr::V6(*address));
         } else if let RouteAttribute::Priority(priority) = attribute {
             metric = *priority;
+        } else if let RouteAttribute::Oif(interface) = attribute {
+            // The kernel names lo for an IPv6 blackhole.
+            through = (message.header.kind == RouteType::Unicast).then_some(*interface);
         }
     }
     let prefix = IpNet::new(destination?, message.header.destination_prefix_length).ok()?;
     let (protocol, kind) = (u8::from(message.header.protocol), message.header.kind);
-    Some(Held { prefix, metric, protocol, kind, table })
+    Some(Held { prefix, metric, through, protocol, kind, table })
 }
 
 fn table_of(message: &RouteMessage) -> u32 {
@@ -93,12 +107,17 @@ fn table_of(message: &RouteMessage) -> u32 {
     long.unwrap_or_else(|| u32::from(message.header.table))
 }
 
-/// Whether a notice is of a route of `table` that came or went, or of notices that were missed.
+/// Whether a notice is of a route of `table` that came or went, of the interface that it leases by, or of notices that were missed.
 pub(super) fn concerns(table: u32, notice: &NetlinkPayload<RouteNetlinkMessage>) -> bool {
     if let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route)) =
         notice
     {
         table_of(route) == table
+    } else if let NetlinkPayload::InnerMessage(
+        RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link),
+    ) = notice
+    {
+        link.attributes.contains(&LinkAttribute::IfName(lease::name(table)))
     } else {
         true
     }
@@ -112,15 +131,18 @@ mod tests {
     fn a_route_is_read_as_it_was_written() {
         for prefix in ["192.0.2.0/24", "2001:db8::/48"] {
             let prefix: IpNet = prefix.parse().unwrap();
-            let read = held(5353, &route(5353, prefix, 102)).unwrap();
+            let read = held(5353, &route(5353, prefix, 102, None)).unwrap();
             assert!(read.is_ours());
             assert_eq!(read.to_string(), format!("blackhole {prefix} table 5353 proto 253 metric 102"));
+            let read = held(5353, &route(5353, prefix, 80, Some(7))).unwrap();
+            assert!(read.is_ours());
+            assert_eq!((read.metric, read.through), (80, Some(7)));
         }
     }
 
     #[test]
     fn routes_of_other_tables_are_passed_over() {
-        assert_eq!(held(254, &route(5353, "192.0.2.0/24".parse().unwrap(), 102)), None);
+        assert_eq!(held(254, &route(5353, "192.0.2.0/24".parse().unwrap(), 102, None)), None);
     }
 
     #[test]
