@@ -41,6 +41,15 @@ impl Config {
             Self::Bird(_) => false,
         }
     }
+
+    /// Why this router cannot announce anything so, and what to write instead; `None` if it can.
+    #[must_use]
+    pub fn refuses(&self, action: Action) -> Option<&'static str> {
+        match self {
+            Self::KernelTable(_) => kernel_table::refuses(action),
+            Self::Bird(_) => None,
+        }
+    }
 }
 
 /// A route as wanted and as read back.
@@ -81,7 +90,7 @@ pub enum Error {
     },
     /// Applied without complaint, and read back as something else.
     #[error(
-        "{prefix} on router {router:?} was set to {wanted:?} and reads back as {seen:?}: is another program changing it?"
+        "{prefix} on router {router:?} was set to {wanted} and reads back as {seen}: is another program changing it?"
     )]
     NotKept {
         /// The router.

@@ -4,7 +4,7 @@ use super::document::{At, Document, Table};
 use super::nearest::listed;
 use super::{ladder, prefixes, when, word};
 use crate::router::Config;
-use engine::{Policy, Route};
+use engine::{Ladder, Policy, Route};
 use ipnet::IpNet;
 
 /// What a route may refer to, and may not contradict.
@@ -53,9 +53,22 @@ pub(super) fn read_route<'i>(
         if on.is_some_and(|router| !router.may_withdraw()) {
             keys.refuse_withdrawal(document);
         }
-        Policy::Demote(keys.read(document)?)
+        let ladder = keys.read(document)?;
+        if let (Some(router), Some(on)) = (&router, on) {
+            check_steps(document, router, on, &ladder);
+        }
+        Policy::Demote(ladder)
     };
     Some(Route { prefix: prefix?.it.to_string(), router: router?.it, when: when?, policy })
+}
+
+/// What the route's router cannot say.
+fn check_steps(document: &mut Document<'_>, router: &At<String>, config: &Config, ladder: &Ladder) {
+    for step in &ladder.steps {
+        if let Some(why) = config.refuses(*step) {
+            document.error(&router.at, format!("`router`: no `{step}` by {}: {why}", router.it));
+        }
+    }
 }
 
 fn check_prefix(document: &mut Document<'_>, prefix: &At<IpNet>, known: &Known<'_>, routed: &[IpNet]) {

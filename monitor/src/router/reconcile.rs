@@ -215,7 +215,7 @@ impl Shared {
             let now = seen.get(prefix).copied();
             let repair = entry.seen.is_some() && entry.seen == entry.wanted && now != entry.seen;
             if now != entry.seen {
-                tracing::info!(prefix = %prefix, action = ?now, router = self.router, "read back");
+                tracing::info!(prefix = %prefix, action = now.map(tracing::field::display), router = self.router, "read back");
             }
             entry.seen = now;
             let Some(wanted) = entry.wanted else {

@@ -5,10 +5,12 @@ use super::peering::{HOST_AS, Peering, V4, V6};
 use super::until;
 use crate::bgp::message::Attributes;
 use crate::routers::Routers;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use core::time::Duration;
-use engine::{Action, Ladder, Policy, Route};
-use oopsd::router::kernel_table;
+use engine::Action;
+use oopsd::config::{Config, Purpose};
+use oopsd::router;
+use std::path::Path;
 use std::process::Command;
 
 /// The table that it learns.
@@ -48,7 +50,7 @@ impl Learner {
     /// When it does not come to that.
     pub fn new() -> Result<Option<Self>> {
         let Some(peering) = Peering::new(&["bird"])? else { return Ok(None) };
-        let bird = Bird::start(&peering.host, &bird_conf())?;
+        let bird = Bird::start(&peering.host, &bird_conf()?)?;
         let learner = Self { bird, peering };
         learner.settled()?;
         for prefix in [V4, V6] {
@@ -134,36 +136,41 @@ pub fn is_as(route: Option<&Attributes>, action: Action) -> bool {
     route.path == vec![HOST_AS; path] && route.med == med && route.communities == communities
 }
 
-/// oopsd's configuration for both prefixes.
+/// oopsd's configuration for both prefixes; its ladders hold [`ACTIONS`].
 #[must_use]
 pub fn oopsd_toml() -> String {
-    let mut text = format!("{OOPSD}table = {TABLE}\n");
-    for prefix in [V4, V6] {
-        text +=
-            &format!("[[route]]\nprefix = \"{prefix}\"\nrouter = \"bird\"\nwhen = \"overload\"\npolicy = \"demote\"\n");
-    }
-    text
+    let step = |action: &Action| match action {
+        Action::Plain => String::new(),
+        Action::Prepend(times) => format!("{{ prepend = {times} }}, "),
+        Action::Med(value) => format!("{{ med = {value} }}, "),
+        Action::Community(of, value) => format!("{{ community = \"{of}:{value}\" }}, "),
+        Action::GracefulShutdown => "{ graceful-shutdown = true }, ".to_owned(),
+        Action::Withdraw => "{ withdraw = true }".to_owned(),
+    };
+    let ladder: String = ACTIONS.iter().map(step).collect();
+    let route = |prefix| ROUTE.replace("{prefix}", prefix).replace("{ladder}", &ladder);
+    format!("{OOPSD}table = {TABLE}\n{}{}", route(V4), route(V6))
 }
 
 /// BIRD's configuration, which knows [`ACTIONS`].
-#[must_use]
-pub fn bird_conf() -> String {
-    let ladder = Ladder {
-        steps: ACTIONS.into_iter().filter(|action| *action != Action::Plain).collect(),
-        step_every: Duration::ZERO,
-        hold: Duration::ZERO,
-        max_hold: Duration::ZERO,
-        changes: 4,
-    };
-    let routes = [V4, V6].map(|prefix| Route {
-        prefix: prefix.to_owned(),
-        router: "bird".to_owned(),
-        when: "overload".to_owned(),
-        policy: Policy::Demote(ladder.clone()),
-    });
-    let table = kernel_table::Config { name: "bird".to_owned(), table: TABLE };
-    format!("{HOST}\n{}\n{SESSIONS}", kernel_table::bird_fragment(&table, &routes))
+///
+/// # Errors
+/// When oopsd does not take [`oopsd_toml`].
+pub fn bird_conf() -> Result<String> {
+    let config = Config::parse(Path::new("oopsd.toml"), &oopsd_toml(), Purpose::Judge)?;
+    let Some(router::Config::KernelTable(table)) = config.routers.first() else { bail!("no kernel table") };
+    Ok(format!("{HOST}\n{}\n{SESSIONS}", router::kernel_table::bird_fragment(table, &config.plan.routes)))
 }
+
+const ROUTE: &str = r#"
+[[route]]
+prefix = "{prefix}"
+router = "bird"
+when = "overload"
+policy = "demote"
+allow-withdraw = true
+ladder = [{ladder}]
+"#;
 
 const OOPSD: &str = r#"
 [[condition]]

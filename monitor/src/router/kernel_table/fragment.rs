@@ -180,6 +180,8 @@ mod tests {
             hold: Duration::ZERO,
             max_hold: Duration::ZERO,
             changes: 4,
+            withdrawals: 1,
+            evidence: None,
         };
         Route { policy: Policy::Demote(ladder), ..route("192.0.2.0/24", "bird") }
     }

@@ -48,9 +48,7 @@ pub(super) fn unwritable(action: Action) -> Option<&'static str> {
     match action {
         _ if metric_of(action).is_some() => None,
         Action::Med(_) => Some("a kernel table takes no discriminator above 65535"),
-        Action::Community(..) => {
-            Some("a kernel table takes no community of 0 or 65535; a graceful shutdown is a step of its own")
-        }
+        Action::Community(..) => Some("a kernel table takes no community of 0 or 65535"),
         Action::Plain | Action::Prepend(_) | Action::GracefulShutdown | Action::Withdraw => None,
     }
 }
