@@ -76,6 +76,7 @@ impl Daemon {
 
     fn counting(mut command: Command, configuration: &Path) -> Outcome<Self> {
         command.arg("run").arg("-c").arg(configuration).env("OOPSD_LOG", "info");
+        command.env("STATE_DIRECTORY", configuration.with_extension("state"));
         let mut daemon = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?);
         let mut said = String::new();
         for line in BufReader::new(daemon.0.stderr.take().ok_or("its standard error is a pipe")?).lines() {

@@ -52,6 +52,8 @@ pub struct Config {
     pub channels: Vec<channels::Config>,
     /// Who announces the routes.
     pub routers: Vec<routers::Config>,
+    /// Where what routes have been through is kept, if it is said.
+    pub state_directory: Option<PathBuf>,
     /// What an operator should look at.
     pub warnings: Vec<Finding>,
 }
@@ -152,12 +154,20 @@ impl Config {
             metrics: None,
             channels: Vec::new(),
             routers: Vec::new(),
+            state_directory: None,
             warnings: Vec::new(),
         }
     }
 
     fn read<'i>(document: &mut Document<'i>, mut root: Table<'i>) -> Option<Self> {
+        const STATE: &str = "a directory of oopsd's own, such as \"/var/lib/oopsd\"";
         let node = root.take("node").and_then(|node| node.parse(document, "a name, such as \"ams1\"", node_name));
+        let state_directory = root.take("state-directory").and_then(|value| {
+            value.parse(document, STATE, |text| match Path::new(text) {
+                path if path.is_absolute() => Ok(path.to_owned()),
+                _ => Err(format!("\"{text}\" is no absolute path; write {STATE}")),
+            })
+        });
         let (capture, listed) = match root.table(document, "capture") {
             Some(table) => capture::read(document, table),
             None => Default::default(),
@@ -197,7 +207,8 @@ impl Config {
             routes,
         };
         let node = node.map_or_else(host_name, |node| node.it);
-        Some(Self { node, capture, prefixes, plan, metrics, channels, routers, warnings: Vec::new() })
+        let state_directory = state_directory.map(|directory| directory.it);
+        Some(Self { node, capture, prefixes, plan, metrics, channels, routers, state_directory, warnings: Vec::new() })
     }
 }
 

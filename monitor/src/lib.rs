@@ -13,4 +13,5 @@ pub mod name;
 pub mod print;
 pub mod privileges;
 pub mod router;
+pub mod state;
 pub mod summary;

@@ -40,6 +40,8 @@ pub struct Daemon {
     pub channels: Vec<channel::Status>,
     /// Of each route.
     pub routers: Vec<router::Status>,
+    /// How often what routes have been through could not be written down; `None` if it need not be.
+    pub state_failures: Option<u64>,
     /// Whether the last reload of the configuration (or the start) was a success.
     pub reload_success: bool,
     /// When the configuration in force was loaded.
@@ -199,6 +201,7 @@ pub(crate) mod tests {
             error: None,
         };
         Daemon {
+            state_failures: Some(0),
             captures: vec![capture("eth0", None), capture("eth1", Some("gone"))],
             channels: vec![channel],
             routers: vec![route],

@@ -21,6 +21,9 @@ pub const SOON: Duration = Duration::from_secs(8);
 /// The file that every test's log channel writes.
 const SIGNALS: &str = "signals.jsonl";
 
+/// Where what its routes have been through is kept.
+pub const STATE: &str = "state";
+
 /// Where every test's metrics are.
 pub const METRICS: &str = "127.0.0.1:9553";
 
@@ -47,7 +50,7 @@ rising = 500
 keep-for = "100ms"
 "#;
 
-/// A route for each family that [`BUSY`] demotes, in the host's own table.
+/// A route for each family that [`BUSY`] demotes, in the host's own table, as often as it likes.
 pub const ROUTES: &str = r#"
 [[router]]
 name = "bird"
@@ -59,14 +62,18 @@ router = "bird"
 when = "busy"
 policy = "demote"
 ladder = [{ prepend = 3 }]
+step-every = "0s"
 hold = "0s"
+changes-per-hour = 100
 [[route]]
 prefix = "2001:db8::/48"
 router = "bird"
 when = "busy"
 policy = "demote"
 ladder = [{ prepend = 1 }]
+step-every = "0s"
 hold = "0s"
+changes-per-hour = 100
 "#;
 
 /// How oopsd is to be started.
@@ -387,6 +394,7 @@ fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], orders: &Orde
     let append = |name| File::options().append(true).create(true).open(folder.join(name));
     // The variables are for oopsd, not for what starts it.
     let mut command = namespace.command("env");
+    command.arg(format!("STATE_DIRECTORY={}", folder.join(STATE).display()));
     command.args(orders.variables.iter().map(|(name, value)| format!("{name}={value}")));
     command.args(orders.through).arg(oopsd()?).arg("run").args(arguments);
     command.stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);

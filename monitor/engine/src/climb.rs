@@ -173,6 +173,11 @@ impl Climb {
         (!self.is_done()).then(|| Policy::Demote(ladder.clone()))
     }
 
+    /// It is on a step.
+    pub(crate) const fn is_demoted(&self) -> bool {
+        self.step > 0
+    }
+
     /// It is plain, and no change of it counts any more.
     pub(crate) fn is_done(&self) -> bool {
         self.step == 0 && self.budget.is_empty()

@@ -149,6 +149,13 @@ impl Engine {
         climb
     }
 
+    /// The routes that would still have a way down under another plan, which does not have them.
+    #[must_use]
+    pub fn left_by(&self, plan: &Plan) -> Vec<Route> {
+        let demoted = self.left(plan).into_iter().filter(|(_, climb)| climb.is_demoted());
+        demoted.map(|(route, _)| route).collect()
+    }
+
     /// The routes that are in no plan any more and still have a way down, or changes that count.
     fn left(&self, plan: &Plan) -> Vec<(Route, Climb)> {
         let goes_on = |old: &Route| plan.routes.iter().any(|new| new.router == old.router && new.prefix == old.prefix);

@@ -7,7 +7,7 @@ mod source;
 
 use crate::capture::running;
 use crate::cli::Run;
-use crate::{channel, config, http, privileges, router};
+use crate::{channel, config, http, privileges, router, state};
 use caps::Capability;
 use crossbeam_channel::{Receiver, Sender};
 use daemon::Daemon;
@@ -35,6 +35,9 @@ pub enum Error {
     /// A router.
     #[error(transparent)]
     Router(#[from] router::Error),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] state::Error),
     /// The metrics' address.
     #[error(transparent)]
     Http(#[from] http::Error),

@@ -75,6 +75,9 @@ pub const BIRD_SOCKET: &str = "/run/bird/bird.ctl";
 /// The file that bird.conf includes. BIRD needs it to start: it must outlive a boot.
 pub const BIRD_INCLUDE: &str = "/var/lib/oopsd/bird/oopsd.conf";
 
+/// Where what routes have been through is kept, if systemd does not say.
+pub const STATE_DIRECTORY: &str = "/var/lib/oopsd";
+
 /// Where `/metrics` is served when `[metrics]` says nothing else.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);
 

@@ -207,6 +207,14 @@ fn daemon(text: &mut Text, snapshot: &Snapshot) {
         "When the configuration in force was read.",
     )
     .put(&[], snapshot.daemon.reloaded.0 as f64 / 1e9);
+    if let Some(failures) = snapshot.daemon.state_failures {
+        text.family(
+            "oopsd_state_writes_failed_total",
+            Type::Counter,
+            "How often what routes have been through could not be written to the state directory.",
+        )
+        .put(&[], failures);
+    }
     text.family("oopsd_build_info", Type::Gauge, "The version that runs.")
         .put(&[("version", env!("CARGO_PKG_VERSION"))], 1);
     text.append(&process());

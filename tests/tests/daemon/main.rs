@@ -9,6 +9,7 @@ mod flood;
 mod frames;
 mod judging;
 mod ladder;
+mod memory;
 mod observing;
 mod refusals;
 mod reload;

@@ -12,11 +12,12 @@ use crate::http::{self, Board};
 use crate::interval::Intervals;
 use crate::metrics::{self, Snapshot};
 use crate::print::Printer;
-use crate::router::Routers;
+use crate::router::{self, Routers};
+use crate::state::{self, State};
 use crate::summary::Summary;
 use caps::Capability;
 use crossbeam_channel::{Receiver, select};
-use engine::{Engine, Plan, Sample, Time, Wall};
+use engine::{Action, Engine, Intent, Plan, Route, Sample, Time, Wall};
 use std::io::{self, ErrorKind, Stdout};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +37,11 @@ pub(super) struct Daemon {
     engine: Engine,
     channels: Channels,
     routers: Routers,
+    /// Where routes are remembered; `None` without routes, and in a dry run.
+    state: Option<State>,
+    dry_run: bool,
+    /// The routers, as configured before, and the routes that are not configured any more and come down.
+    leaving: (Vec<router::Config>, Vec<Route>),
     board: Option<Arc<Board>>,
     reloaded: (bool, Wall),
     intervals: Intervals,
@@ -60,8 +66,11 @@ impl Daemon {
             Some(address) => Some(serve(address, config.plan.tick, runtime)?),
             None => None,
         };
-        let routers =
-            Routers::start(&config.routers, &config.plan.routes, arguments.dry_run, runtime.handle().clone())?;
+        let started = Instant::now();
+        let mut engine = Engine::new(config.plan.clone());
+        let (state, leaving) = Self::remember(&config, arguments.dry_run, &mut engine, Time::default())?;
+        let routes = [config.plan.routes.as_slice(), leaving.as_slice()].concat();
+        let routers = Routers::start(&config.routers, &routes, arguments.dry_run, runtime.handle().clone())?;
         tracing::info!(
             node = config.node,
             interfaces = ?config.capture.interfaces,
@@ -70,10 +79,13 @@ impl Daemon {
             "counting"
         );
         Ok(Self {
-            engine: Engine::new(config.plan.clone()),
+            engine,
+            leaving: (Vec::new(), leaving),
+            state,
+            dry_run: arguments.dry_run,
             source,
             config,
-            started: Instant::now(),
+            started,
             attribution,
             capture,
             channels,
@@ -85,6 +97,30 @@ impl Daemon {
             first: wall(),
             found: false,
         })
+    }
+
+    /// Takes the state directory, if there are routes that may be changed; and those routes that come down.
+    fn remember(
+        config: &Config,
+        dry_run: bool,
+        engine: &mut Engine,
+        at: Time,
+    ) -> Result<(Option<State>, Vec<Route>), state::Error> {
+        if dry_run || config.plan.routes.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+        let (state, mut records) = State::open(&state::directory(config.state_directory.as_deref()))?;
+        records.retain(|record| {
+            let known = config.routers.iter().any(|router| router.name() == record.router);
+            if !known {
+                let (router, prefix, action) = (&record.router, &record.prefix, record.action);
+                tracing::warn!(router, prefix, %action, "its router is not configured any more: the route stays as it is");
+            }
+            known
+        });
+        engine.restore(at, &records);
+        let leaving = engine.left_by(engine.view().plan());
+        Ok((Some(state), leaving))
     }
 
     /// The capabilities that the thread that judges may come to need.
@@ -129,6 +165,7 @@ impl Daemon {
             captures: self.capture.status(),
             channels: self.channels.status(),
             routers: self.routers.status(),
+            state_failures: self.state.as_ref().map(State::failures),
             reload_success: self.reloaded.0,
             reloaded: self.reloaded.1,
         }
@@ -148,11 +185,61 @@ impl Daemon {
             );
             self.channels.send(signal, taken);
         }
-        self.routers.want(&step.intents);
+        self.announce(&step.intents);
         // Looking costs what is configured, not what moved: only for those who see it.
         let Some(printer) = &mut self.rows else { return Ok(()) };
         let view = self.engine.view();
         self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, view))
+    }
+
+    /// Writes down what will have been done, and does it.
+    fn announce(&mut self, intents: &[Intent]) {
+        if let Some(state) = &mut self.state {
+            state.keep(self.engine.records());
+        }
+        self.routers.want(intents);
+        self.forget();
+    }
+
+    /// Lets go of the routers of routes that have come down.
+    fn forget(&mut self) {
+        if self.leaving.1.is_empty() {
+            return;
+        }
+        let (on_the_way, status) = (self.engine.view().leaving(), self.routers.status());
+        let is = |route: &Route, router: &str, prefix: &str| route.router == router && route.prefix == prefix;
+        let still = |route: &Route| {
+            let plain = Some(Action::Plain);
+            on_the_way.iter().any(|(other, rung)| is(other, &route.router, &route.prefix) && rung.action != plain)
+                || !self.dry_run
+                    && status.iter().any(|status| is(route, &status.router, &status.prefix) && status.seen != plain)
+        };
+        let left: Vec<Route> = self.leaving.1.iter().filter(|route| still(route)).cloned().collect();
+        if left.len() == self.leaving.1.len() {
+            return;
+        }
+        for route in self.leaving.1.iter().filter(|route| !left.contains(route)) {
+            tracing::info!(
+                prefix = route.prefix,
+                router = route.router,
+                "plain, and not configured any more: forgotten"
+            );
+        }
+        let before = std::mem::take(&mut self.leaving.0);
+        self.leaving = (needed(before, &left), left);
+        let config = self.config.clone();
+        if let Err(error) = self.route(&config) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    /// Gives the routers what is configured, and what comes down.
+    fn route(&mut self, config: &Config) -> Result<(), router::Error> {
+        let named = |router: &&router::Config| config.routers.iter().all(|other| other.name() != router.name());
+        let former = self.leaving.0.iter().filter(named);
+        let routers: Vec<_> = config.routers.iter().chain(former).cloned().collect();
+        let routes = [config.plan.routes.as_slice(), self.leaving.1.as_slice()].concat();
+        self.routers.replace(&routers, &routes)
     }
 
     /// What a router announced before this run is where a ladder begins.
@@ -206,7 +293,7 @@ impl Daemon {
         }
         let attribution = self.source.attribution(&config, None);
         self.capture.prepare(&config.capture, &attribution)?;
-        if let Err(error) = self.announce(&config) {
+        if let Err(error) = self.replace_outlets(&config) {
             self.capture.abandon();
             return Err(error);
         }
@@ -217,9 +304,22 @@ impl Daemon {
         Ok((last, taken))
     }
 
-    fn announce(&mut self, config: &Config) -> Result<(), Error> {
+    fn replace_outlets(&mut self, config: &Config) -> Result<(), Error> {
+        if self.state.is_none() {
+            let at = self.time(Instant::now());
+            let (state, _) = Self::remember(config, self.dry_run, &mut self.engine, at)?;
+            self.state = state;
+        }
         self.channels.reload(&config.channels)?;
-        Ok(self.routers.replace(&config.routers, &config.plan.routes)?)
+        let former = std::mem::take(&mut self.leaving);
+        let routes = self.engine.left_by(&config.plan);
+        let routers = [self.config.routers.as_slice(), former.0.as_slice()].concat();
+        self.leaving = (needed(routers, &routes), routes);
+        if let Err(error) = self.route(config) {
+            self.leaving = former;
+            return Err(error.into());
+        }
+        Ok(())
     }
 
     /// Stops counting, says what it all came to, and lets the channels finish. Routes stay as they are.
@@ -228,6 +328,9 @@ impl Daemon {
         self.capture.stop();
         let last = self.capture.sample(self.time(taken), wall());
         let _ = self.engine.step(&last);
+        if let Some(state) = self.state.take() {
+            state.close(self.engine.records());
+        }
         let waiting = self.channels.close(taken + FAREWELL);
         if waiting > 0 {
             tracing::warn!(waiting, "signals were not delivered");
@@ -242,6 +345,12 @@ impl Daemon {
     fn time(&self, now: Instant) -> Time {
         Time(u64::try_from(now.duration_since(self.started).as_nanos()).unwrap_or(u64::MAX))
     }
+}
+
+/// The routers that these routes need.
+fn needed(mut routers: Vec<router::Config>, routes: &[Route]) -> Vec<router::Config> {
+    routers.retain(|router| routes.iter().any(|route| route.router == router.name()));
+    routers
 }
 
 fn quiet(error: io::Error) -> io::Result<()> {
