@@ -197,6 +197,8 @@ pub(crate) mod tests {
             wanted: Some(Action::Prepend(3)),
             seen: Some(Action::Plain),
             changes: 1,
+            changed: Some(std::time::UNIX_EPOCH + Duration::from_millis(1_500)),
+            contested: true,
             errors: 2,
             error: None,
         };

@@ -7,10 +7,11 @@ pub mod bird;
 pub mod kernel_table;
 mod reconcile;
 
-use engine::{Action, Intent, Route};
+use engine::{Action, Intent, Route, Troubled};
 use ipnet::IpNet;
 use reconcile::Reconciler;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -65,6 +66,10 @@ pub struct Status {
     pub seen: Option<Action>,
     /// Changes made.
     pub changes: u64,
+    /// When what is read back last became another, whoever changed it; `None` if it did not since the start.
+    pub changed: Option<SystemTime>,
+    /// Somebody else keeps changing it, and it is left to them.
+    pub contested: bool,
     /// Attempts that failed.
     pub errors: u64,
     /// The last failure, until the next success.
@@ -190,6 +195,12 @@ impl Routers {
                 tracing::warn!(router = intent.router, prefix = intent.prefix, "an intent for no configured route");
             }
         }
+    }
+
+    /// The routes that are not as wanted, and will not soon be: for [`engine::Engine::troubled`].
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Troubled> {
+        self.reconcilers.iter().flat_map(|(_, reconciler)| reconciler.troubles()).collect()
     }
 
     /// Every route as wanted and as seen.

@@ -7,6 +7,7 @@ use crate::errors::{Errors, Occurred};
 use crate::machine::{Known, Machine, Rule};
 use crate::measure::{self, Track, Windows, compared};
 use crate::total::Totals;
+use crate::trouble::Troubles;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
 use crate::{Arguments, Condition, Intent, Named, Plan, Route, Sample, Sight, Signal, State, Time, View, Wall};
@@ -43,6 +44,8 @@ pub struct Engine {
     pub(crate) leaving: Vec<(Route, Climb)>,
     /// What became of met conditions that are in the plan no more, to be signalled by the next step.
     pub(crate) gone: Vec<Signal>,
+    /// Of routes, as was signalled.
+    pub(crate) troubles: Troubles,
     /// All routes are to be told at the next step.
     pub(crate) announce: bool,
     pub(crate) seq: u64,

@@ -15,6 +15,7 @@ pub mod record;
 pub mod sample;
 pub mod signal;
 pub mod time;
+pub mod trouble;
 pub mod view;
 pub mod when;
 
@@ -47,6 +48,7 @@ pub use record::{Change, Record};
 pub use sample::{Moved, MovedCodes, Sample, Sight};
 pub use signal::{Arguments, Named, Signal, State};
 pub use time::{Time, Wall};
+pub use trouble::{Trouble, Troubled};
 pub use view::{Rates, Standing, View};
 pub use watch::LIMIT as MOST_WATCHED_ZONES;
 pub use when::When;

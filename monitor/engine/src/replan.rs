@@ -7,6 +7,7 @@ use crate::judge::{Engine, Watched};
 use crate::machine::{Known, Machine};
 use crate::measure::Track;
 use crate::total::Totals;
+use crate::trouble::Troubles;
 use crate::tumble::Tumble;
 use crate::watch::Watch;
 use crate::{Condition, Plan, Route, Scope, Sight, Signal, State};
@@ -29,6 +30,7 @@ impl Engine {
             climbs: Vec::new(),
             leaving: Vec::new(),
             gone: Vec::new(),
+            troubles: Troubles::new(),
             announce: false,
             seq: 0,
             plan: nothing,

@@ -15,9 +15,10 @@ pub struct Signal {
     pub at: Time,
     /// The same, to print.
     pub wall: Wall,
-    /// The condition's name; `blind` for blindness, `over-budget` for a route that may not be changed again yet.
+    /// The condition's name; `blind` for blindness, `over-budget` for a route that may not be changed again yet, `route-not-applied` and
+    /// `route-contested` for one that is not as wanted.
     pub condition: String,
-    /// `query-rate`, `query-rate-increase`, `extended-error`, `blind` or `over-budget`.
+    /// `query-rate`, `query-rate-increase`, `extended-error`, or what `condition` says beside the names of conditions.
     pub kind: &'static str,
     /// What it is now.
     pub state: State,

@@ -13,6 +13,7 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, TextEncoder};
 use std::sync::LazyLock;
+use std::time::UNIX_EPOCH;
 use wire::count::{Direction, Node, Skip};
 use wire::{Family, Transport};
 
@@ -187,6 +188,25 @@ fn routes(text: &mut Text, snapshot: &Snapshot) {
     for route in routes {
         family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.changes);
     }
+    let mut family = text.family(
+        "oopsd_route_last_change_timestamp_seconds",
+        Type::Gauge,
+        "When what was read back of a route last became another, whoever changed it.",
+    );
+    for route in routes {
+        let changed = route.changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
+        if let Some(changed) = changed {
+            family.put(&[("prefix", &route.prefix), ("router", &route.router)], changed.as_secs_f64());
+        }
+    }
+    let mut family = text.family(
+        "oopsd_route_contested",
+        Type::Gauge,
+        "Whether somebody else keeps changing a route, which is left to them.",
+    );
+    for route in routes {
+        family.put(&[("prefix", &route.prefix), ("router", &route.router)], u8::from(route.contested));
+    }
     let mut family =
         text.family("oopsd_route_errors_total", Type::Counter, "Attempts to change or read a route that failed.");
     for route in routes {
@@ -267,6 +287,8 @@ mod tests {
             r#"oopsd_signals_waiting{channel="siem"} 3"#,
             r#"oopsd_route_wanted{prefix="192.0.2.0/24",router="bird",action="prepend 3"} 1"#,
             r#"oopsd_route_seen{prefix="192.0.2.0/24",router="bird",action="plain"} 1"#,
+            r#"oopsd_route_last_change_timestamp_seconds{prefix="192.0.2.0/24",router="bird"} 1.5"#,
+            r#"oopsd_route_contested{prefix="192.0.2.0/24",router="bird"} 1"#,
             "oopsd_config_last_reload_success 1",
         ] {
             assert!(text.lines().any(|printed| printed == line), "{line} is not in\n{text}");

@@ -1,12 +1,19 @@
 //! Makes what is seen what is wanted: reads back, compares, changes only what differs, reads back again, and looks again later.
 //!
-//! Knows no routing daemon: that is an [`Announcer`]'s. Knows no limit on how often a route may change: that is the engine's.
+//! Knows no routing daemon: that is an [`Announcer`]'s. Knows no limit on how often a route may change: that is the engine's. How often one is
+//! put back that somebody else changed is in `fight`.
+
+mod entry;
+mod fight;
+#[cfg(test)]
+mod tests;
 
 use super::{Error, Status};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use core::future::Future;
 use core::time::Duration;
-use engine::{Action, Intent};
+use engine::{Action, Intent, Troubled};
+use entry::Entry;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -70,18 +77,6 @@ struct Shared {
     asked: Notify,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Entry {
-    wanted: Option<Action>,
-    because: String,
-    seen: Option<Action>,
-    /// What a dry run has already said of this prefix.
-    said: Option<Action>,
-    changes: u64,
-    errors: u64,
-    error: Option<String>,
-}
-
 impl Reconciler {
     /// Starts on the runtime that is entered.
     pub(super) fn start(router: &str, announcer: impl Announcer, prefixes: &BTreeSet<IpNet>, dry_run: bool) -> Self {
@@ -97,7 +92,12 @@ impl Reconciler {
         let Ok(prefix) = intent.prefix.parse::<IpNet>() else { return false };
         let mut routes = self.shared.routes();
         let Some(entry) = routes.get_mut(&prefix) else { return false };
+        if entry.wanted != Some(intent.action) {
+            entry.fight.renew();
+            entry.applied = false;
+        }
         entry.wanted = Some(intent.action);
+        entry.judge();
         entry.because.clone_from(&intent.because);
         self.shared.asked.notify_one();
         true
@@ -121,10 +121,22 @@ impl Reconciler {
             wanted: entry.wanted,
             seen: entry.seen,
             changes: entry.changes,
+            changed: entry.changed,
+            contested: entry.fight.is_contested(),
             errors: entry.errors,
             error: entry.error.clone(),
         });
         status.collect()
+    }
+
+    /// The routes that are not as wanted, and will not soon be.
+    pub(super) fn troubles(&self) -> Vec<Troubled> {
+        if self.shared.dry_run {
+            return Vec::new();
+        }
+        let routes = self.shared.routes();
+        let troubled = routes.iter().filter_map(|(prefix, entry)| entry.trouble(&self.shared.router, *prefix));
+        troubled.collect()
     }
 }
 
@@ -143,6 +155,8 @@ enum Round {
     Troubled,
     /// It could not be read back. Looking does no harm, so that the wait is never long.
     Unreadable,
+    /// What there was to do is left to somebody else, who may change it as often as they like: no need to look each time.
+    Contested,
 }
 
 async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
@@ -157,9 +171,12 @@ async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
                     () = tokio::time::sleep(RECHECK) => {}
                 }
             }
-            round @ (Round::Troubled | Round::Unreadable) => {
-                let delay = delays.next().unwrap_or(LONGEST);
-                let delay = if round == Round::Unreadable { delay.min(RECHECK) } else { delay };
+            round @ (Round::Troubled | Round::Unreadable | Round::Contested) => {
+                let delay = match round {
+                    Round::Contested => RECHECK,
+                    Round::Unreadable => delays.next().unwrap_or(LONGEST).min(RECHECK),
+                    Round::Troubled | Round::Good => delays.next().unwrap_or(LONGEST),
+                };
                 tokio::select! {
                     () = shared.asked.notified() => {}
                     () = tokio::time::sleep(delay) => {}
@@ -183,7 +200,8 @@ impl Shared {
         };
         let due = self.due(&before);
         if due.is_empty() || self.dry_run {
-            return Round::Good;
+            let contested = self.routes().values().any(|entry| entry.fight.is_given_up());
+            return if contested { Round::Contested } else { Round::Good };
         }
         let wanted = due.iter().map(|due| (due.prefix, due.wanted)).collect();
         let failures = announcer.announce_all(&wanted).await;
@@ -213,11 +231,11 @@ impl Shared {
         let mut due = Vec::new();
         for (prefix, entry) in self.routes().iter_mut() {
             let now = seen.get(prefix).copied();
-            let repair = entry.seen.is_some() && entry.seen == entry.wanted && now != entry.seen;
             if now != entry.seen {
-                tracing::info!(prefix = %prefix, action = now.map(tracing::field::display), router = self.router, "read back");
+                let action = now.map(tracing::field::display);
+                tracing::info!(prefix = %prefix, action, router = self.router, "read back");
             }
-            entry.seen = now;
+            entry.look(now);
             let Some(wanted) = entry.wanted else {
                 entry.error = None;
                 continue;
@@ -225,6 +243,10 @@ impl Shared {
             if now == Some(wanted) {
                 entry.error = None;
                 entry.said = None;
+                continue;
+            }
+            let repair = entry.applied;
+            if !self.dry_run && repair && !entry.may_repair(*prefix, &self.router) {
                 continue;
             }
             if self.dry_run && entry.said != Some(wanted) {
@@ -244,7 +266,9 @@ impl Shared {
         for Due { prefix, wanted, .. } in applied {
             let Some(entry) = routes.get_mut(prefix) else { continue };
             let before = entry.seen;
-            entry.seen = after.get(prefix).copied();
+            // It was said without complaint: where it is not so, somebody has changed it already.
+            entry.applied = true;
+            entry.look(after.get(prefix).copied());
             if entry.seen != before {
                 entry.changes = entry.changes.saturating_add(1);
             }
@@ -270,7 +294,9 @@ impl Shared {
 
     fn unreadable(&self, error: &Error) -> Round {
         for (prefix, entry) in self.routes().iter_mut() {
-            entry.seen = None;
+            entry.look(None);
+            // A daemon that went away and came back has not been fought over.
+            entry.applied = false;
             entry.fail(*prefix, &self.router, error);
         }
         Round::Unreadable
@@ -289,191 +315,4 @@ struct Due {
     /// It had been right, and nobody wanted anything new of it.
     repair: bool,
     because: String,
-}
-
-impl Entry {
-    /// Counts a failure, and logs it unless it is the same as the last.
-    fn fail(&mut self, prefix: IpNet, router: &str, error: &Error) {
-        self.errors = self.errors.saturating_add(1);
-        let text = chain(error);
-        if self.error.as_ref() != Some(&text) {
-            tracing::warn!(prefix = %prefix, router, error = text, "not as wanted");
-            self.error = Some(text);
-        }
-    }
-}
-
-fn chain(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::router::kernel_table;
-    use tokio::time::timeout;
-
-    #[tokio::test(start_paused = true)]
-    async fn with_nothing_wanted_it_only_reads() {
-        let daemon = Daemon::announcing(Action::Prepend(2));
-        let reconciler = daemon.reconciler(false);
-        daemon.reads(3).await;
-        assert_eq!(reconciler.status()[0].seen, Some(Action::Prepend(2)));
-        assert_eq!(reconciler.status()[0].wanted, None);
-        assert_eq!(daemon.calls(), []);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_as_wanted_is_not_announced_again() {
-        let daemon = Daemon::announcing(Action::Prepend(2));
-        let reconciler = daemon.reconciler(false);
-        assert!(reconciler.want(&intent(Action::Prepend(2))));
-        daemon.reads(5).await;
-        assert_eq!(daemon.calls(), []);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_the_newest_wish_counts() {
-        let daemon = Daemon::announcing(Action::Plain);
-        let reconciler = daemon.reconciler(false);
-        for action in [Action::Prepend(1), Action::Prepend(3), Action::Prepend(2)] {
-            reconciler.want(&intent(action));
-        }
-        daemon.reads(4).await;
-        assert_eq!(daemon.calls(), [Action::Prepend(2)]);
-        assert_eq!(reconciler.status()[0].changes, 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_dry_run_changes_nothing() {
-        let daemon = Daemon::announcing(Action::Plain);
-        let reconciler = daemon.reconciler(true);
-        reconciler.want(&intent(Action::Prepend(1)));
-        daemon.reads(4).await;
-        assert_eq!(daemon.calls(), []);
-        assert_eq!(reconciler.status()[0].wanted, Some(Action::Prepend(1)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_is_counted_and_tried_again_ever_more_slowly() {
-        let daemon = Daemon::announcing(Action::Plain);
-        daemon.0.lock().unwrap().broken = true;
-        let reconciler = daemon.reconciler(false);
-        reconciler.want(&intent(Action::Prepend(1)));
-        tokio::time::sleep(Duration::from_secs(60)).await;
-        let status = reconciler.status().remove(0);
-        assert!((6..20).contains(&status.errors), "{status:?}");
-        assert!(status.error.unwrap().contains("CAP_NET_ADMIN"));
-
-        daemon.0.lock().unwrap().broken = false;
-        tokio::time::sleep(LONGEST * 2).await;
-        let status = reconciler.status().remove(0);
-        assert_eq!((status.seen, status.error), (Some(Action::Prepend(1)), None));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_undoes_it_each_time_waits_longer_each_time() {
-        let daemon = Daemon::announcing(Action::Plain);
-        let reconciler = daemon.reconciler(false);
-        reconciler.want(&intent(Action::Prepend(1)));
-        daemon.reads(3).await;
-        for _ in 0..6_000 {
-            daemon.0.lock().unwrap().action = Action::Plain;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        assert!((6..25).contains(&daemon.calls().len()), "{} in a minute", daemon.calls().len());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_configuration_keeps_what_was_wanted() {
-        let daemon = Daemon::announcing(Action::Plain);
-        let reconciler = daemon.reconciler(false);
-        reconciler.want(&intent(Action::Prepend(1)));
-        let more = BTreeSet::from([prefix(), "2001:db8::/48".parse().unwrap()]);
-        reconciler.replace(&more);
-        let wanted: Vec<_> = reconciler.status().into_iter().map(|status| status.wanted).collect();
-        assert_eq!(wanted, [Some(Action::Prepend(1)), None]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_intent_for_a_prefix_that_is_not_configured_is_refused() {
-        let reconciler = Daemon::announcing(Action::Plain).reconciler(false);
-        assert!(!reconciler.want(&Intent { prefix: "198.51.100.0/24".to_owned(), ..intent(Action::Plain) }));
-    }
-
-    /// A routing daemon that remembers what it was told.
-    #[derive(Clone)]
-    struct Daemon(Arc<Mutex<Memory>>);
-
-    struct Memory {
-        action: Action,
-        broken: bool,
-        reads: u32,
-        calls: Vec<Action>,
-    }
-
-    impl Daemon {
-        fn announcing(action: Action) -> Self {
-            Self(Arc::new(Mutex::new(Memory { action, broken: false, reads: 0, calls: Vec::new() })))
-        }
-
-        fn reconciler(&self, dry_run: bool) -> Reconciler {
-            Reconciler::start("fake", self.clone(), &BTreeSet::from([prefix()]), dry_run)
-        }
-
-        fn calls(&self) -> Vec<Action> {
-            self.0.lock().unwrap().calls.clone()
-        }
-
-        /// Returns after `count` more looks at it.
-        async fn reads(&self, count: u32) {
-            let before = self.0.lock().unwrap().reads;
-            let seen = async {
-                while self.0.lock().unwrap().reads < before + count {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            timeout(RECHECK * count * 2, seen).await.expect("it looks");
-        }
-    }
-
-    impl Announcer for Daemon {
-        async fn read_back(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, Error> {
-            let mut memory = self.0.lock().unwrap();
-            memory.reads += 1;
-            Ok(prefixes.iter().map(|prefix| (*prefix, memory.action)).collect())
-        }
-
-        async fn announce(&mut self, prefix: IpNet, action: Action) -> Result<(), Error> {
-            let mut memory = self.0.lock().unwrap();
-            if memory.broken {
-                let source = std::io::Error::from_raw_os_error(libc::EPERM);
-                let error = kernel_table::Error::Change { verb: "add", prefix, table: 5353, metric: 103, source };
-                return Err(error.into());
-            }
-            memory.action = action;
-            memory.calls.push(action);
-            Ok(())
-        }
-
-        async fn changed(&mut self) {
-            core::future::pending().await
-        }
-    }
-
-    fn intent(action: Action) -> Intent {
-        let because = "a test says so".to_owned();
-        Intent { router: "fake".to_owned(), prefix: prefix().to_string(), action, because }
-    }
-
-    fn prefix() -> IpNet {
-        "192.0.2.0/24".parse().unwrap()
-    }
 }

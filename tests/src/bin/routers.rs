@@ -51,6 +51,7 @@ fn row(status: &Status) -> serde_json::Value {
         "wanted": status.wanted.map(text),
         "seen": status.seen.map(text),
         "changes": status.changes,
+        "contested": status.contested,
         "errors": status.errors,
         "error": status.error,
     })

@@ -150,6 +150,7 @@ impl Daemon {
         let sample = self.capture.sample(self.time(taken), wall());
         self.learn();
         self.find();
+        self.engine.troubled(self.routers.troubles());
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
             let view = self.engine.view();
