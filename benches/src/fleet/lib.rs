@@ -1,0 +1,102 @@
+//! A fleet on paper: what the engine does at one site changes the load of all the others, and theirs its own. No network,
+//! and no clock: hours in seconds, the same in each run.
+//!
+//! Each site has an engine of its own, the real one, made from a configuration that leaves all it can to its defaults. It
+//! gets a sample a second and its intents are announced. What is compared with it sees the same load at the same site.
+//!
+//! What is assumed, for all alike:
+//!
+//! - Who reaches which site is what BGP's first questions make of it (RFC 4271, section 9.1.2.2): local preference, then the
+//!   length of the path, then what is nearest. Sites and networks lie on a square; a path has two hops and more the further
+//!   it goes. A prepend moves who has another path that is then shorter. 15 % of the networks prefer a site by policy, and
+//!   no prepend moves them: some stay however long the path is (de Vries et al., Verfploeter, 2017). 80 % follow a
+//!   community (RFC 8326), all a withdrawal.
+//! - Half of the networks have a changed path within 10 s, most within a minute; after a withdrawal half of them within
+//!   45 s, all within three minutes (RIPE Labs, The Shape of a BGP Update, 2011). Nobody damps (RFC 2439): what would be
+//!   damped is what the columns of returns count.
+//! - A site is built for 1.5 to 3 times what it gets, and never for less than 0.6 times what the average site gets. What
+//!   is over its capacity goes unanswered, all queries alike. The capture sees them all the same.
+//! - Resolvers send an unanswered query twice more (up to eight times as much was seen: Moura et al., When the Dike Breaks,
+//!   2018). They divide their queries between this fleet and the zone's other name servers by the round trip, which
+//!   they remember for five minutes (Müller et al., Recursives in the Wild, 2017). Machines that attack do neither.
+//! - All thresholds are at 0.9 of the capacity. FastNetMon averages over 5 s and undoes after 1900 s; it is taken with a
+//!   prepend, as ours has, and with a withdrawal. `anycast_healthchecker` checks every 10 s, two in a row count; its check
+//!   is one query, which is lost like any other.
+//! - Sites know nothing of each other.
+//!
+//! An oscillation is a return to a state that was left less than 10 minutes ago: changes that come no faster are never
+//! suppressed where damping is strictest. Returns within 30 minutes are counted beside it.
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of queries, seconds, hops and sites: all small, and none negative"
+)]
+
+mod chance;
+mod plot;
+mod report;
+mod run;
+mod scenario;
+mod score;
+mod spread;
+mod way;
+mod world;
+
+pub use plot::plots;
+pub use report::report;
+pub use run::run;
+pub use scenario::Scenario;
+pub use score::Score;
+pub use way::Way;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SITES: usize = 5;
+    const SEEDS: std::ops::Range<u64> = 1..4;
+
+    #[test]
+    fn ours_keeps_its_budget_does_not_oscillate_and_settles() {
+        for scenario in Scenario::ALL {
+            for seed in SEEDS {
+                let score = run(SITES, seed, scenario, Way::Ours);
+                assert!(score.busiest_hour <= 4, "{scenario:?}: {score:?}");
+                assert_eq!((score.oscillations, score.withdrawn), (0, 0), "{scenario:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn attacked_everywhere_ours_absorbs_in_the_end() {
+        for seed in SEEDS {
+            let score = run(SITES, seed, Scenario::AllSites, Way::Ours);
+            // Up while the attack begins, and back to plain after max-hold though it goes on.
+            assert_eq!(score.changes, 2 * SITES as u64, "{score:?}");
+            assert!(score.last_change < (20 + 120 + 2) * 60, "{score:?}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_sent_lands_somewhere() {
+        for way in Way::ALL {
+            for scenario in Scenario::ALL {
+                let score = run(SITES, 1, scenario, way);
+                assert!(score.astray < 1e-9 && score.unanswered < score.asked, "{scenario:?} {way:?}: {score:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_is_a_run() {
+        let [one, again, other] = [1, 1, 2].map(|seed| format!("{:?}", run(SITES, seed, Scenario::Rolling, Way::Ours)));
+        assert!(one == again && one != other, "{one} {other}");
+    }
+
+    #[test]
+    fn what_withdraws_at_a_threshold_takes_all_sites_away_at_once() {
+        let score = run(SITES, 1, Scenario::AllSites, Way::Threshold(engine::Action::Withdraw));
+        assert_eq!(score.withdrawn, SITES);
+        assert!(score.oscillations > 0 && score.share_unanswered() > 0.4, "{score:?}");
+    }
+}
