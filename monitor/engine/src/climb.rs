@@ -1,6 +1,7 @@
 //! Up a ladder while a condition is met, and slowly down again.
 
 use crate::budget::{Budget, Moment};
+use crate::effect::Effect;
 use crate::ladder::{HOUR, HeldBack, Ladder};
 use crate::machine::Known;
 use crate::{Action, Evidence, Intent, Policy, Record, Route, Rung, Time, When};
@@ -34,6 +35,8 @@ pub(crate) struct Climb {
     spent: bool,
     /// An operator wants it plain until then, or until the condition clears.
     plain: Option<(Moment, bool)>,
+    /// What its steps did to the load.
+    effect: Effect,
     budget: Budget,
     held_back: Option<HeldBack>,
     because: String,
@@ -43,6 +46,8 @@ pub(crate) struct Climb {
 #[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) known: Known,
+    /// The load that it follows, as a multiple of falling, if it is one.
+    pub(crate) load: Option<f64>,
     pub(crate) at: Time,
     /// The time that was seen since the last look.
     pub(crate) elapsed: Duration,
@@ -74,6 +79,7 @@ impl Climb {
             began: None,
             spent: false,
             plain: None,
+            effect: Effect::new(),
             budget: Budget::default(),
             held_back: None,
             because: String::new(),
@@ -91,6 +97,7 @@ impl Climb {
             return self.expire(policy, look);
         }
         self.held_back = None;
+        self.effect.see(look.load, look.elapsed);
         self.kept = self.kept.saturating_add(look.elapsed);
         let fresh = !core::mem::replace(&mut self.wanted, true);
         self.action.get_or_insert(Action::Plain);
@@ -100,7 +107,7 @@ impl Climb {
         match (policy, self.left.take()) {
             (Policy::Demote(ladder), _) => self.climb(ladder, look) || fresh,
             (Policy::Absorb, Some(ladder)) if self.step > 0 => {
-                let changed = self.climb(&ladder, Look { known: Known::Cleared, ..look });
+                let changed = self.climb(&ladder, Look { known: Known::Cleared, load: None, ..look });
                 self.left = Some(ladder);
                 changed || fresh
             }
@@ -139,6 +146,7 @@ impl Climb {
         };
         self.step = step_of(ladder, action);
         self.action = Some(action);
+        self.effect = Effect::new();
         if self.step == 0 {
             self.began = None;
         } else {
@@ -150,6 +158,9 @@ impl Climb {
     /// Goes on under another policy. Nothing changes by that alone: what comes next is by the new one.
     pub(crate) fn under(&self, old: &Policy, new: &Policy) -> Self {
         let mut climb = self.clone();
+        if old != new {
+            climb.effect = Effect::new();
+        }
         let ladder = match (old, &self.left) {
             (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => Some(ladder),
             (Policy::Absorb, None) => None,
@@ -193,6 +204,7 @@ impl Climb {
         self.awaited = false;
         self.wanted = true;
         self.step = 0;
+        self.effect.step(0, false);
         self.action = Some(Action::Plain);
         self.began = None;
         self.released = false;
@@ -210,6 +222,7 @@ impl Climb {
         if to > self.step && self.released {
             self.doubled = self.doubled.saturating_add(1);
         }
+        self.effect.step(to, to > self.step);
         self.released = to < self.step;
         self.step = to;
         self.action = Some(action);
@@ -222,7 +235,7 @@ impl Climb {
 
     /// The step that should be next, and why.
     fn due(&mut self, ladder: &Ladder, look: Look<'_>) -> Option<(usize, String)> {
-        let Look { known, at, why, harm, .. } = look;
+        let Look { known, load, at, why, harm, .. } = look;
         let (step, last) = (self.step, ladder.steps.len());
         let demoted = self.demoted(at);
         self.plain = self.plain.filter(|(until, to_clear)| {
@@ -267,6 +280,10 @@ impl Climb {
                 if step == 0 {
                     self.released = false;
                     self.doubled = 0;
+                }
+                // It is cleared because of the step, not because the load has gone.
+                if load.is_some() && self.effect.would_be_back() {
+                    return None;
                 }
                 // Of a step of another ladder nobody can say which of these is weaker.
                 let foreign = self.action != Some(ladder.action(step));
@@ -387,6 +404,26 @@ mod tests {
         route.look(1, Known::Met);
         route.pass(20 * MINUTE, Known::Cleared);
         assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 0)]);
+    }
+
+    #[test]
+    fn a_step_is_kept_while_the_load_that_is_left_says_that_it_would_be_back() {
+        let mut route = Trace::new(ladder(&[1]));
+        route.offer(40 * MINUTE, 2.0);
+        assert_eq!(route.changes, [(1, 1)]);
+        route.offer(2 * MINUTE, 0.8);
+        assert_eq!(route.changes.len(), 2);
+    }
+
+    #[test]
+    fn not_even_such_a_load_keeps_it_beyond_max_hold_or_when_nobody_follows_it() {
+        let mut route = Trace::new(ladder(&[1]));
+        route.offer(3600, 2.0);
+        let mut left = Trace { climb: route.climb.clone(), seconds: route.seconds, ..Trace::new(ladder(&[1])) };
+        left.look(1, Known::Cleared);
+        assert_eq!(left.step(), 0);
+        route.offer(3601, 2.0);
+        assert_eq!(route.changes, [(1, 1), (7201, 0)]);
     }
 
     #[test]
@@ -512,6 +549,7 @@ mod tests {
         climb: Climb,
         policy: Policy,
         harm: Option<String>,
+        load: Option<f64>,
         seconds: u64,
         changes: Vec<(u64, u8)>,
     }
@@ -519,7 +557,7 @@ mod tests {
     impl Trace {
         fn new(ladder: Ladder) -> Self {
             let (climb, policy) = (Climb::new(), Policy::Demote(ladder));
-            Self { climb, policy, harm: None, seconds: 0, changes: Vec::new() }
+            Self { climb, policy, harm: None, load: None, seconds: 0, changes: Vec::new() }
         }
 
         fn look(&mut self, seconds: u64, known: Known) {
@@ -528,7 +566,7 @@ mod tests {
             let before = self.step();
             let why = || String::from("c");
             let harm = |_| self.harm.clone();
-            self.climb.follow(&self.policy, Look { known, at, elapsed, why: &why, harm: &harm });
+            self.climb.follow(&self.policy, Look { known, load: self.load, at, elapsed, why: &why, harm: &harm });
             if self.step() != before {
                 self.changes.push((self.seconds, self.step()));
             }
@@ -542,6 +580,16 @@ mod tests {
         fn under_a_load_that_one_step_halves(&mut self, seconds: u64) {
             for _ in 0..seconds {
                 self.look(1, if self.step() == 0 { Known::Met } else { Known::Cleared });
+            }
+        }
+
+        /// That many times falling is offered; each step leaves a third of it.
+        fn offer(&mut self, seconds: u64, offered: f64) {
+            for _ in 0..seconds {
+                let load = if self.step() == 0 { offered } else { offered / 3.0 };
+                self.load = Some(load);
+                let known = if load >= 1.4 { Known::Met } else { Known::Cleared };
+                self.look(1, known);
             }
         }
 

@@ -23,6 +23,7 @@ mod blind;
 mod budget;
 mod climb;
 mod clock;
+mod effect;
 mod errors;
 mod measure;
 #[cfg(test)]

@@ -68,12 +68,13 @@ impl Engine {
             let known = when.known(&|&index| self.watched.get(index).map_or(Known::Unknown, Watched::known));
             let why = || self.why(route, &when, known);
             let harm = |evidence| self.harm(route, evidence);
-            let look = Look { known, at: sample.at, elapsed, why: &why, harm: &harm };
+            let load = when.load(&|&index| self.load(index));
+            let look = Look { known, load, at: sample.at, elapsed, why: &why, harm: &harm };
             judge(route, climb, look, announce, step);
         }
         for (route, climb) in &mut leaving {
             let why = || String::from("not configured any more");
-            let look = Look { known: Known::Cleared, at: sample.at, elapsed, why: &why, harm: &|_| None };
+            let look = Look { known: Known::Cleared, load: None, at: sample.at, elapsed, why: &why, harm: &|_| None };
             judge(route, climb, look, announce, step);
         }
         leaving.retain(|(_, climb)| !climb.is_done());
@@ -89,6 +90,13 @@ impl Engine {
     pub(crate) fn all(&self) -> impl Iterator<Item = (&Route, &Climb)> {
         let leaving = self.leaving.iter().map(|(route, climb)| (route, climb));
         self.plan.routes.iter().zip(&self.climbs).chain(leaving)
+    }
+
+    /// The value of a condition now, as a multiple of falling.
+    fn load(&self, condition: usize) -> Option<f64> {
+        let falling = self.plan.conditions.get(condition)?.thresholds.falling();
+        let value = self.watched.get(condition)?.machine.value()?;
+        (falling > 0.0).then(|| value / falling)
     }
 
     /// How what a route follows became what it is.

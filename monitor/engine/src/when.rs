@@ -31,6 +31,17 @@ impl<C> When<C> {
         }
     }
 
+    /// The load that decides: of one of these the most, of all of them the least. What is met when there is little of it
+    /// is none.
+    pub(crate) fn load(&self, of: &impl Fn(&C) -> Option<f64>) -> Option<f64> {
+        match self {
+            Self::Met(condition) => of(condition),
+            Self::Not(_) => None,
+            Self::All(inner) => inner.iter().filter_map(|inner| inner.load(of)).reduce(f64::min),
+            Self::Any(inner) => inner.iter().filter_map(|inner| inner.load(of)).reduce(f64::max),
+        }
+    }
+
     /// The conditions, in the order in which they are written.
     #[must_use]
     pub fn conditions(&self) -> Vec<&C> {
@@ -104,6 +115,14 @@ impl When {
 mod tests {
     use super::*;
     use Known::{Cleared, Met, Unknown};
+
+    #[test]
+    fn the_load_that_decides_is_that_of_the_condition_that_does() {
+        let of = |&index: &usize| [Some(0.5), Some(2.0), None].get(index).copied().flatten();
+        let all = || vec![When::Met(0), When::Met(1), When::Met(2), When::Not(Box::new(When::Met(1)))];
+        assert_eq!((When::All(all()).load(&of), When::Any(all()).load(&of)), (Some(0.5), Some(2.0)));
+        assert_eq!(When::All(vec![When::Met(2)]).load(&of), None);
+    }
 
     #[test]
     fn what_is_not_known_matters_only_where_it_could_change_the_answer() {
