@@ -58,6 +58,11 @@ impl Bird {
         self.answering()
     }
 
+    /// Sends it a signal of the operating system.
+    pub fn signal(&self, signal: i32) {
+        self.running.signal(signal);
+    }
+
     /// Gives it another configuration, as an operator does, and waits until that is in force.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod clock;
 mod counting;
 mod disk;
 mod exposition;
+mod fights;
 mod flood;
 mod frames;
 mod judging;
