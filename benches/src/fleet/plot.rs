@@ -13,6 +13,7 @@ const SITES: usize = 20;
 const SIZE: (u32, u32) = (860, 560);
 /// A point of a line is the mean of so many seconds.
 const POINT: usize = 120;
+const HOURS: f64 = 4.0;
 
 type Outcome = Result<(), Box<dyn Error>>;
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -46,8 +47,8 @@ pub fn plots(folder: &Path) -> Outcome {
         let titled = root.titled(&format!("{}, {SITES} sites", scenario.name()), ("sans-serif", 18))?;
         let (above, below) = titled.split_vertically(SIZE.1 / 2);
         let [unanswered, away] = &lines;
-        draw(&above, "% of queries unanswered", unanswered, true)?;
-        draw(&below, "sites not plain", away, false)?;
+        draw_shares(&above, unanswered)?;
+        draw_sites(&below, away)?;
         root.present()?;
     }
     Ok(())
@@ -57,32 +58,47 @@ fn means(moments: &[Moment], of: impl Fn(&Moment) -> f64) -> Vec<f64> {
     moments.chunks(POINT).map(|chunk| chunk.iter().map(&of).sum::<f64>() / chunk.len() as f64).collect()
 }
 
-fn draw(area: &Area<'_>, what: &str, lines: &[Line], legend: bool) -> Outcome {
-    let points = lines.iter().map(|(_, values)| values.len()).max().unwrap_or(1);
-    let most = lines.iter().flat_map(|(_, values)| values).copied().fold(1.0, f64::max);
-    let minute = |point: usize| (point * POINT) as f64 / 60.0;
+/// From a hundredth of a percent on, each ten times as much as far from the last.
+fn draw_shares(area: &Area<'_>, lines: &[Line]) -> Outcome {
+    const LEAST: f64 = 0.01;
     let mut chart = ChartBuilder::on(area)
         .margin(8)
         .x_label_area_size(30)
         .y_label_area_size(46)
-        .build_cartesian_2d(0.0..minute(points), 0.0..most * 1.05)?;
-    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("minutes").y_desc(what).draw()?;
+        .build_cartesian_2d(0.0..HOURS, (LEAST..100.0).log_scale())?;
+    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("hours").y_desc("% of queries unanswered").draw()?;
     for (way, values) in lines {
-        let style = colour(*way).stroke_width(if *way == Way::Ours { 3 } else { 1 });
-        let points = values.iter().enumerate().map(|(point, &value)| (minute(point), value));
-        chart
-            .draw_series(LineSeries::new(points, style))?
-            .label(way.name())
-            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
-    }
-    if legend {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .background_style(WHITE.mix(0.8))
-            .draw()?;
+        let points = values.iter().enumerate().map(|(point, &value)| (hour(point), value.max(LEAST)));
+        chart.draw_series(LineSeries::new(points, style(*way)))?;
     }
     Ok(())
+}
+
+fn draw_sites(area: &Area<'_>, lines: &[Line]) -> Outcome {
+    let most = lines.iter().flat_map(|(_, values)| values).copied().fold(1.0, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .margin(8)
+        .x_label_area_size(30)
+        .y_label_area_size(46)
+        .build_cartesian_2d(0.0..HOURS, 0.0..most * 1.1)?;
+    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc("hours").y_desc("sites not plain").draw()?;
+    for (way, values) in lines {
+        let style = style(*way);
+        let points = values.iter().enumerate().map(|(point, &value)| (hour(point), value));
+        let drawn = chart.draw_series(LineSeries::new(points, style))?;
+        drawn.label(way.name()).legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+    }
+    let labels = &mut chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::UpperRight).background_style(WHITE.mix(0.8)).draw()?;
+    Ok(())
+}
+
+fn hour(point: usize) -> f64 {
+    (point * POINT) as f64 / 3600.0
+}
+
+fn style(way: Way) -> ShapeStyle {
+    colour(way).stroke_width(if way == Way::Ours { 3 } else { 1 })
 }
 
 const fn colour(way: Way) -> RGBColor {
