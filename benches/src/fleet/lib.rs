@@ -78,6 +78,15 @@ mod tests {
     }
 
     #[test]
+    fn where_others_have_room_ours_has_the_least_overload_and_the_fewest_unanswered() {
+        let [nothing, ban, _, check, ours] = Way::ALL.map(|way| run(50, 1, Scenario::OneSite, way));
+        for other in [nothing, ban, check] {
+            assert!(ours.overload < other.overload, "{ours:?} {other:?}");
+            assert!(ours.share_unanswered() < other.share_unanswered(), "{ours:?} {other:?}");
+        }
+    }
+
+    #[test]
     fn all_that_is_sent_lands_somewhere() {
         for way in Way::ALL {
             for scenario in Scenario::ALL {
