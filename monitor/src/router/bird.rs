@@ -50,7 +50,7 @@ pub struct Config {
     pub socket: PathBuf,
     /// The file of constants, by an absolute path without what BIRD would read as a pattern.
     pub include: PathBuf,
-    /// The BGP protocols whose export filters call `oopsd_export()`: names that need no quotes.
+    /// The BGP protocols whose export filters call the functions of [`bird_fragment`]: names that need no quotes.
     pub protocols: Vec<String>,
 }
 
@@ -104,7 +104,8 @@ pub enum Error {
     },
     /// BIRD knows it, and the filter does nothing about it.
     #[error(
-        "{protocol} exports {prefix} without {action}: its export filter has to call oopsd_export(), as `oopsd check` prints it"
+        "{protocol} exports {prefix} without {action}: its export filter has to call {}(), as `oopsd check` prints it",
+        fragment::function(Family::of(*prefix))
     )]
     NotExported {
         /// The protocol.
@@ -164,7 +165,7 @@ impl Bird {
         let mut control = match Control::open(&self.config.socket).await {
             Err(error) if error.is_down() => {
                 // It may be down for want of this file.
-                self.mend(&found, &BTreeMap::new()).await?;
+                self.mend(None, &found, &BTreeMap::new()).await?;
                 return Err(error.into());
             }
             opened => opened?,
@@ -176,12 +177,12 @@ impl Bird {
         let running = match self.running(&mut control, &found, prefixes).await {
             Err(error @ Error::NotIncluded { .. }) => {
                 // To include the file, it has to be there.
-                self.mend(&found, &BTreeMap::new()).await?;
+                self.mend(None, &found, &BTreeMap::new()).await?;
                 return Err(error);
             }
             running => running?,
         };
-        self.mend(&found, &running).await?;
+        self.mend(Some(&mut control), &found, &running).await?;
         let mut seen = BTreeMap::new();
         for (prefix, level) in running {
             let shown = match level {
@@ -233,31 +234,44 @@ impl Bird {
     }
 
     /// Writes the file if it is missing or damaged, as BIRD runs now, and adds constants that it lacks.
-    async fn mend(&self, found: &Found, running: &BTreeMap<IpNet, Option<Level>>) -> Result<(), Error> {
+    async fn mend(
+        &self,
+        mut control: Option<&mut Control>,
+        found: &Found,
+        running: &BTreeMap<IpNet, Option<Level>>,
+    ) -> Result<(), Error> {
         let levels = self.levels.now();
-        let mut constants = match found {
-            Found::Constants(constants) if constants.levels().is_superset(&levels) => return Ok(()),
-            Found::Constants(constants) => constants.clone(),
-            Found::Nothing | Found::Damaged(_) => {
-                let mut constants = Constants::default();
-                for (prefix, level) in running {
-                    constants.set(*prefix, *level);
-                }
-                constants
-            }
-        };
-        if self.dry_run {
+        let lacks = !matches!(found, Found::Constants(constants) if constants.levels().is_superset(&levels));
+        if !lacks || self.dry_run {
             return Ok(());
         }
-        constants.define(&levels);
+        let _one = CONFIGURING.lock().await;
         let (router, file) = (&self.config.name, self.config.include.display());
+        let mut constants = Constants::default();
         match found {
-            Found::Constants(_) => tracing::info!(router, %file, "more constants are defined"),
+            Found::Constants(there) => {
+                constants = there.clone();
+                tracing::info!(router, %file, "more constants are defined");
+            }
             Found::Nothing => tracing::info!(router, %file, "written, as BIRD runs now"),
             Found::Damaged(line) => tracing::warn!(router, %file, line, "was damaged: written anew, as BIRD runs now"),
         }
-        let written = move |include: &Include| include.replace(&constants).map(|()| include.settle());
-        Ok(self.file(written).await?)
+        for (prefix, level) in running.iter().filter(|_| !matches!(found, Found::Constants(_))) {
+            constants.set(*prefix, *level);
+        }
+        constants.define(&levels);
+        if let (Found::Constants(_), Some(control)) = (found, control.as_deref_mut()) {
+            control.check().await?;
+        }
+        self.file(move |include| include.replace(&constants)).await?;
+        if let (Found::Constants(_), Some(control)) = (found, control)
+            && let Err(error) = control.check().await
+        {
+            // Without them it may have been sound, and a BIRD that starts must find it so.
+            self.file(Include::restore).await?;
+            return Err(error.into());
+        }
+        Ok(self.file(Include::settle).await?)
     }
 
     async fn change(&self, wanted: &BTreeMap<IpNet, Option<Level>>) -> Result<Vec<Failure>, Error> {
@@ -290,13 +304,7 @@ impl Bird {
         let Some(constants) = constants else { return Ok(control.configure().await?) };
         self.file(move |include| include.replace(&constants)).await?;
         match control.configure().await {
-            Ok(()) => {
-                let settled = |include: &Include| {
-                    include.settle();
-                    Ok(())
-                };
-                Ok(self.file(settled).await?)
-            }
+            Ok(()) => Ok(self.file(Include::settle).await?),
             Err(error) => {
                 // With any other error BIRD may have taken it, and the next look tells.
                 if let ControlError::Configuration { .. } = &error {

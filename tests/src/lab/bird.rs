@@ -81,7 +81,26 @@ impl Bird {
         answered.map(|_| ()).with_context(|| fs::read_to_string(self.folder.path().join("log")).unwrap_or_default())
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Its process, to kill it or to send it a signal.
+    pub fn running(&mut self) -> &mut Running {
+        &mut self.running
+    }
+
+    /// Its configuration file.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("bird.conf")
+    }
+
+    /// What it logged: nothing but what its configuration sends to stderr.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its control socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
         self.folder.path().join("bird.ctl")
     }
 

@@ -188,12 +188,13 @@ impl Constants {
 
     /// The file.
     pub(super) fn render(&self) -> String {
-        let mut text = format!("{HEAD}define {SUM} = {};\n", self.sum());
+        let mut text = HEAD.to_owned();
         for (name, nets) in self.statements() {
             let set = if nets.is_empty() { "[]".to_owned() } else { format!("[ {} ]", nets.join(", ")) };
             writeln!(text, "define {name} = {set};").expect("a String takes every write");
         }
-        text
+        // Last, so that a file without it is known to be cut off.
+        text + &format!("define {SUM} = {};\n", self.sum())
     }
 
     fn statements(&self) -> impl Iterator<Item = (String, Vec<String>)> {
@@ -206,21 +207,21 @@ impl Constants {
     }
 
     /// Reads what [`Self::render`] writes, whatever sum it says: sets may have been emptied by hand. If it is something else, the number
-    /// of the line that is.
+    /// of the line that is; one more than there are if it was cut off.
     pub(super) fn parse(text: &str) -> Result<Self, usize> {
-        let mut constants = Self::default();
-        for (index, line) in text.lines().enumerate() {
-            if !line.is_empty() && !line.starts_with('#') {
-                constants.take(line).ok_or(index + 1)?;
-            }
+        let (mut constants, mut whole) = (Self::default(), false);
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let taken = if whole { None } else { constants.take(line) };
+            whole = taken.ok_or(index + 1)?;
         }
-        Ok(constants)
+        if whole && text.ends_with('\n') { Ok(constants) } else { Err(text.lines().count() + 1) }
     }
 
-    fn take(&mut self, line: &str) -> Option<()> {
+    /// Takes a line; says whether it is the last.
+    fn take(&mut self, line: &str) -> Option<bool> {
         let (name, value) = line.strip_prefix("define ")?.strip_suffix(';')?.split_once(" = ")?;
         if name == SUM {
-            return value.parse::<u32>().is_ok().then_some(());
+            return value.parse::<u32>().is_ok().then_some(true);
         }
         let (level, family) = Level::of_name(name)?;
         self.sets.entry(level).or_default();
@@ -232,7 +233,7 @@ impl Constants {
             }
             self.add(prefix, level);
         }
-        Some(())
+        Some(false)
     }
 }
 
@@ -257,7 +258,6 @@ mod tests {
         insta::assert_snapshot!(constants.render(), @r#"
         # Written by oopsd, which replaces it whole: edit nothing here. `oopsd check` prints what bird.conf needs beside it.
         # Back to plain paths without oopsd: empty every set, [], and `birdc configure`.
-        define OOPSD_SUM = 682825987;
         define OOPSD_PREPEND1_4 = [];
         define OOPSD_PREPEND1_6 = [];
         define OOPSD_PREPEND2_4 = [ 192.0.2.0/24, 198.51.100.0/24 ];
@@ -272,6 +272,7 @@ mod tests {
         define OOPSD_COMMUNITY_64999_666_6 = [ 2001:db8:1::/48 ];
         define OOPSD_GRACEFUL_SHUTDOWN_4 = [];
         define OOPSD_GRACEFUL_SHUTDOWN_6 = [ 2001:db8:2::/48 ];
+        define OOPSD_SUM = 682825987;
         "#);
     }
 
@@ -282,7 +283,6 @@ mod tests {
         insta::assert_snapshot!(constants.render(), @r#"
         # Written by oopsd, which replaces it whole: edit nothing here. `oopsd check` prints what bird.conf needs beside it.
         # Back to plain paths without oopsd: empty every set, [], and `birdc configure`.
-        define OOPSD_SUM = 3820012610;
         define OOPSD_PREPEND1_4 = [];
         define OOPSD_PREPEND1_6 = [];
         define OOPSD_PREPEND2_4 = [];
@@ -291,6 +291,7 @@ mod tests {
         define OOPSD_PREPEND3_6 = [];
         define OOPSD_GRACEFUL_SHUTDOWN_4 = [];
         define OOPSD_GRACEFUL_SHUTDOWN_6 = [];
+        define OOPSD_SUM = 3820012610;
         "#);
     }
 
@@ -343,6 +344,17 @@ mod tests {
             "protocol device {}",
         ] {
             assert_eq!(Constants::parse(&format!("# first\n{line}\n")), Err(2), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_was_cut_off_anywhere_is_not_read() {
+        let mut constants = Constants::default();
+        constants.define(&Level::always());
+        constants.set("192.0.2.0/24".parse().unwrap(), Level::of(Action::Prepend(3)));
+        let text = constants.render();
+        for length in 0..text.len() {
+            assert!(Constants::parse(&text[..length]).is_err(), "{length}");
         }
     }
 

@@ -38,7 +38,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No answer in time: stopped, or very busy.
-    #[error("{}: BIRD gave no answer to {command:?} in {} s", socket.display(), after.as_secs_f32())]
+    #[error("{}: BIRD gave no answer to {command} in {} s", socket.display(), after.as_secs_f32())]
     Silent {
         /// The socket.
         socket: PathBuf,
@@ -48,7 +48,7 @@ pub enum Error {
         after: Duration,
     },
     /// The connection ended before the answer.
-    #[error("{}: BIRD hung up before it answered {command:?}", socket.display())]
+    #[error("{}: BIRD hung up before it answered {command}", socket.display())]
     Gone {
         /// The socket.
         socket: PathBuf,
@@ -177,7 +177,7 @@ impl Control {
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(connect)?;
         let (from, to) = stream.into_split();
         let mut control = Self { socket: socket.to_owned(), version: String::new(), from: BufReader::new(from), to };
-        let greeting = control.reply("the connection", PATIENCE).await?;
+        let greeting = control.reply("a new connection", PATIENCE).await?;
         let version = greeting.texts(1).next().and_then(|text| text.split_whitespace().nth(1));
         let Some(version) = version.filter(|_| greeting.code() == 1) else {
             let said = greeting.lines().collect::<Vec<_>>().join(" ");
@@ -199,13 +199,11 @@ impl Control {
     }
 
     async fn ask_for(&mut self, command: &str, patience: Duration) -> Result<Reply, Error> {
-        let line = format!("{command}\n");
+        let (line, command) = (format!("{command}\n"), format!("{command:?}"));
         match timeout(patience, self.to.write_all(line.as_bytes())).await {
-            Ok(Ok(())) => self.reply(command, patience).await,
-            Ok(Err(source)) => {
-                Err(Error::Gone { socket: self.socket.clone(), command: command.to_owned(), source: Some(source) })
-            }
-            Err(_) => Err(self.silent(command, patience)),
+            Ok(Ok(())) => self.reply(&command, patience).await,
+            Ok(Err(source)) => Err(Error::Gone { socket: self.socket.clone(), command, source: Some(source) }),
+            Err(_) => Err(self.silent(&command, patience)),
         }
     }
 
@@ -336,7 +334,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_birds_says_of_a_broken_file_is_passed_on() {
+    async fn what_bird_says_of_a_broken_file_is_passed_on() {
         let bird = Fake::saying(&["0001 BIRD 2.0.12 ready.\n", "0002-Reading\n8002 bird.conf:5:1 syntax error\n"]);
         let error = Control::open(&bird.socket).await.unwrap().configure().await.unwrap_err();
         assert_eq!(error.to_string(), "BIRD cannot take its configuration: bird.conf:5:1 syntax error");

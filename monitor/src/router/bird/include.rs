@@ -87,7 +87,6 @@ impl Include {
             let mut constants = Constants::default();
             constants.define(levels);
             self.replace(&constants)?;
-            self.settle();
         }
         Ok(absent)
     }
@@ -100,7 +99,7 @@ impl Include {
         let written = self.write(&new, &constants.render(), former.as_ref()).and_then(|()| {
             if former.is_some() {
                 // A second name, not a copy: to put it back takes no room on a full disk.
-                self.forget(&self.beside("old")).map_err(|source| self.failed("keep", source))?;
+                forget(&self.beside("old")).map_err(|source| self.failed("keep", source))?;
                 fs::hard_link(&self.file, self.beside("old")).map_err(|source| self.failed("keep", source))?;
             }
             fs::rename(&new, &self.file).map_err(|source| self.failed("replace", source))
@@ -119,15 +118,14 @@ impl Include {
     }
 
     /// Forgets the former one.
-    pub(super) fn settle(&self) {
+    pub(super) fn settle(&self) -> Result<(), Error> {
         let _one = writing();
-        // What is left is in nobody's way, and goes with the next one.
-        let _ = self.forget(&self.beside("old"));
+        forget(&self.beside("old")).map_err(|source| self.failed("forget the former one of", source))
     }
 
     fn write(&self, new: &Path, text: &str, former: Option<&Metadata>) -> Result<(), Error> {
         let written = || {
-            self.forget(new)?;
+            forget(new)?;
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
             file.write_all(text.as_bytes())?;
             file.set_permissions(Permissions::from_mode(former.map_or(MODE, |former| former.mode() & 0o7777)))?;
@@ -161,13 +159,6 @@ impl Include {
         File::open(self.folder()).and_then(|folder| folder.sync_all()).map_err(|source| self.failed("sync", source))
     }
 
-    fn forget(&self, file: &Path) -> io::Result<()> {
-        match fs::remove_file(file) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
     fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
     }
@@ -184,6 +175,13 @@ impl Include {
 
 fn writing() -> MutexGuard<'static, ()> {
     WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn forget(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn check(file: &Path, there: &Metadata) -> Result<(), Error> {
@@ -253,7 +251,7 @@ mod tests {
         }
         place.include.replace(&with(Action::Prepend(1))).unwrap();
         place.include.replace(&with(Action::Prepend(2))).unwrap();
-        place.include.settle();
+        place.include.settle().unwrap();
         assert_eq!(place.names(), ["oopsd.conf"]);
     }
 
