@@ -3,39 +3,77 @@
 //! What a signal is and when there is one is the engine's; what it looks like in JSON is `json`'s.
 
 mod cloud_event;
+mod delivery;
+mod letter;
 pub mod log;
 mod outbox;
+mod peer;
 mod retry;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
 
+pub use outbox::journal::Standing;
+
+use crate::config::defaults;
+use delivery::Target;
 use engine::Signal;
 use outbox::Outbox;
-use std::path::PathBuf;
+use outbox::journal::Journal;
+use peer::Other;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Handle;
 
 /// A channel as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Config {
+pub struct Config {
+    /// Its name.
+    pub name: String,
+    /// What waits for it, and for how long.
+    pub waits: Waits,
+    /// Where it goes.
+    pub to: To,
+}
+
+/// Where a channel goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
     /// JSON lines.
     Log(log::Config),
     /// HTTPS POST.
     Webhook(webhook::Config),
 }
 
-impl Config {
-    /// Its name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Log(config) => &config.name,
-            Self::Webhook(config) => &config.name,
-        }
+/// What may wait for a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// Whether a newer signal takes the place of an older one that still waits.
+    pub deliver: Deliver,
+    /// How many signals may wait.
+    pub count: usize,
+    /// How many bytes of them.
+    pub bytes: usize,
+    /// For how long a signal is tried.
+    pub age: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { deliver: Deliver::Every, count: defaults::QUEUE, bytes: defaults::QUEUE_SIZE, age: defaults::GIVE_UP }
     }
+}
+
+/// What a channel is sent of what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// Every signal.
+    Every,
+    /// Of each condition and scope the newest, which says for how many it stands.
+    Latest,
 }
 
 /// What a channel has done so far.
@@ -49,6 +87,8 @@ pub struct Status {
     pub failed: u64,
     /// Signals never tried: pushed out of a full queue by newer ones, or given to a disabled channel.
     pub dropped: u64,
+    /// Signals for which a newer one of the same condition was sent.
+    pub superseded: u64,
     /// Attempts that failed, of whatever signal.
     pub failed_attempts: u64,
     /// Signals waiting in the queue, the one that is being sent included.
@@ -71,20 +111,31 @@ pub struct Sender {
 /// All channels, running.
 #[derive(Debug)]
 pub struct Channels {
-    sender: Arc<Sender>,
+    sender: Sender,
     runtime: Handle,
     running: Vec<Running>,
+    /// Where what waits is to be kept, from the first channel on, and who does it.
+    state: Option<PathBuf>,
+    journal: Option<Journal>,
+    /// The number of the next signal, in the order of all runs.
+    next: AtomicU64,
     /// Never sent through: every worker holds a sender, and the last one to end closes it.
     ended: (mpsc::Sender<()>, mpsc::Receiver<()>),
 }
 
 impl Channels {
-    /// Starts a worker for every channel: a thread for a log, a task on `runtime` for a webhook.
+    /// Starts a worker for every channel: a thread for a log, a task on `runtime` for all others.
+    ///
+    /// What waits is kept in the state directory, and what an earlier run left there is sent first; without one it is in
+    /// memory only. One that cannot be used is said and is no error.
     ///
     /// # Errors
     /// The first channel that cannot work: its file cannot be opened, its secrets cannot be read. Nothing runs then.
-    pub fn start(configs: &[Config], sender: Sender, runtime: Handle) -> Result<Self, Error> {
-        let mut channels = Self { sender: Arc::new(sender), runtime, running: Vec::new(), ended: mpsc::channel() };
+    pub fn start(configs: &[Config], sender: Sender, runtime: Handle, state: Option<&Path>) -> Result<Self, Error> {
+        let state = state.map(Path::to_owned);
+        let ended = mpsc::channel();
+        let (running, next) = (Vec::new(), AtomicU64::new(0));
+        let mut channels = Self { sender, runtime, running, state, journal: None, next, ended };
         channels.reload(configs)?;
         Ok(channels)
     }
@@ -96,33 +147,61 @@ impl Channels {
     /// # Errors
     /// As [`Channels::start`]; everything is as before then.
     pub fn reload(&mut self, configs: &[Config]) -> Result<(), Error> {
-        let prepared = configs.iter().map(|config| prepare(config, &self.sender)).collect::<Result<Vec<_>, _>>()?;
+        let prepared = configs.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        if let Some(state) = self.state.take_if(|_| !configs.is_empty()) {
+            let thread = |source| Error::Thread { channel: "outbox".to_owned(), source };
+            self.journal = Journal::start(&state).map_err(thread)?;
+            self.next = AtomicU64::new(self.journal.as_ref().map_or(0, |journal| journal.next));
+        }
         let mut before = std::mem::take(&mut self.running);
         for prepared in prepared {
             let kept = before
                 .iter()
-                .position(|running| running.outbox.name() == prepared.name() && running.worker.takes(&prepared))
+                .position(|running| running.outbox.name() == prepared.name && running.worker.takes(&prepared.to))
                 .map(|index| before.swap_remove(index));
             let running = match kept {
                 Some(running) => running.replace(prepared),
-                None => Running::start(prepared, &self.runtime, self.ended.0.clone())?,
+                None => self.begin(prepared)?,
             };
             self.running.push(running);
         }
         for running in before {
-            running.outbox.close();
+            running.outbox.abandon();
+        }
+        if let Some(journal) = &self.journal {
+            journal.serve(self.running.iter().map(|running| Arc::clone(&running.outbox)).collect());
         }
         Ok(())
+    }
+
+    fn begin(&self, prepared: Prepared) -> Result<Running, Error> {
+        let Prepared { name, waits, .. } = &prepared;
+        let outbox = Arc::new(Outbox::new(name, *waits, self.journal.as_ref().map(Journal::wake)));
+        if let Some(journal) = &self.journal {
+            let left = journal.left_for(name);
+            if !left.is_empty() {
+                tracing::info!(channel = name, signals = left.len(), "sends what an earlier run left");
+            }
+            outbox.restore(left, Instant::now(), wall());
+        }
+        Running::start(prepared, outbox, &self.runtime, self.ended.0.clone())
     }
 
     /// Gives a signal to every channel, without waiting. `crossed` is when the tick that made it was taken.
     ///
     /// A channel whose queue is full loses its oldest signal: the newest says how things are now.
     pub fn send(&self, signal: &Signal, crossed: Instant) {
-        let letter = outbox::Letter { signal: Arc::new(signal.clone()), crossed };
+        let text = letter::encode(signal, &self.sender);
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         for running in &self.running {
-            running.outbox.push(letter.clone());
+            running.outbox.push(number, signal, &text, crossed);
         }
+    }
+
+    /// How what waits is kept on the disk, if it is to be.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        self.journal.as_ref().map(Journal::standing)
     }
 
     /// What each channel has done so far, in the order of the configuration.
@@ -132,25 +211,31 @@ impl Channels {
     }
 
     /// Sends what is waiting, each signal with at most one attempt more, and returns when that is done or at `deadline`.
+    /// What is kept on the disk for the next start is not tried further once an attempt has failed.
     ///
-    /// Blocks; not for a thread of the runtime. Returns how many signals are left unsent.
+    /// Blocks; not for a thread of the runtime. Returns how many signals are left that no next start will send.
     pub fn close(self, deadline: Instant) -> u64 {
-        let Self { running, ended: (own, ended), .. } = self;
+        let Self { running, journal, ended: (own, ended), .. } = self;
         for running in &running {
             running.outbox.close();
         }
         drop(own);
+        // The last word is the disk's: an eighth of the time is for that.
+        let rest = deadline.saturating_duration_since(Instant::now());
         // An error either way: no sender is left, or the time is over.
-        let _ = ended.recv_timeout(deadline.saturating_duration_since(Instant::now()));
-        running
-            .iter()
-            .map(|running| running.outbox.status())
-            .filter(|status| status.waiting > 0)
-            .inspect(|status| {
-                tracing::warn!(channel = status.channel, signals = status.waiting, "left unsent at the end")
-            })
-            .map(|status| status.waiting)
-            .sum()
+        let _ = ended.recv_timeout(if journal.is_some() { rest * 7 / 8 } else { rest });
+        let is_kept = journal.is_some_and(|journal| journal.finish(deadline));
+        let left = running.iter().map(|running| running.outbox.status()).filter(|status| status.waiting > 0);
+        let mut lost = 0;
+        for Status { channel, waiting: signals, .. } in left {
+            if is_kept {
+                tracing::info!(channel, signals, "kept for the next start");
+            } else {
+                tracing::warn!(channel, signals, "left unsent at the end");
+                lost += signals;
+            }
+        }
+        lost
     }
 }
 
@@ -225,46 +310,50 @@ struct Running {
 #[derive(Debug)]
 enum Worker {
     Log(Arc<log::Target>),
-    Webhook(Arc<webhook::Target>),
+    Other(Arc<Target<Other>>),
 }
 
 /// A channel that has all it needs, but does not run.
-enum Prepared {
-    Log(log::Config, log::Target),
-    Webhook(webhook::Config, webhook::Settings),
+struct Prepared {
+    name: String,
+    waits: Waits,
+    to: Ready,
 }
 
-fn prepare(config: &Config, sender: &Arc<Sender>) -> Result<Prepared, Error> {
-    Ok(match config {
-        Config::Log(config) => Prepared::Log(config.clone(), log::Target::open(config)?),
-        Config::Webhook(config) => Prepared::Webhook(config.clone(), webhook::Settings::load(config, sender)?),
-    })
+enum Ready {
+    Log(log::Target),
+    Other(Other),
 }
 
-impl Prepared {
-    fn name(&self) -> &str {
-        match self {
-            Self::Log(config, _) => &config.name,
-            Self::Webhook(config, _) => &config.name,
-        }
-    }
+fn prepare(config: &Config) -> Result<Prepared, Error> {
+    let name = &config.name;
+    let to = match &config.to {
+        To::Log(config) => Ready::Log(log::Target::open(name, config)?),
+        To::Webhook(config) => Ready::Other(Other::Webhook(webhook::Settings::load(name, config)?)),
+    };
+    Ok(Prepared { name: name.clone(), waits: config.waits, to })
 }
 
 impl Worker {
-    /// Whether a reload to `prepared` can leave this worker running.
-    fn takes(&self, prepared: &Prepared) -> bool {
-        matches!((self, prepared), (Self::Log(_), Prepared::Log(..)) | (Self::Webhook(_), Prepared::Webhook(..)))
+    /// Whether a reload to `ready` can leave this worker running.
+    const fn takes(&self, ready: &Ready) -> bool {
+        matches!((self, ready), (Self::Log(_), Ready::Log(_)) | (Self::Other(_), Ready::Other(_)))
     }
 }
 
 impl Running {
-    fn start(prepared: Prepared, runtime: &Handle, ended: mpsc::Sender<()>) -> Result<Self, Error> {
-        match prepared {
-            Prepared::Log(config, target) => {
-                let outbox = Arc::new(Outbox::new(&config.name, log::QUEUE));
+    fn start(
+        prepared: Prepared,
+        outbox: Arc<Outbox>,
+        runtime: &Handle,
+        ended: mpsc::Sender<()>,
+    ) -> Result<Self, Error> {
+        let work = Arc::clone(&outbox);
+        let worker = match prepared.to {
+            Ready::Log(target) => {
                 let target = Arc::new(target);
                 let worker = Worker::Log(Arc::clone(&target));
-                let (work, runtime) = (Arc::clone(&outbox), runtime.clone());
+                let runtime = runtime.clone();
                 // A thread, not a task: a terminal or a pipe that nobody reads blocks whoever writes to it.
                 std::thread::Builder::new()
                     .name("log".to_owned())
@@ -273,34 +362,36 @@ impl Running {
                         log::run(&work, &target, &runtime);
                         drop(ended);
                     })
-                    .map_err(|source| Error::Thread { channel: config.name, source })?;
-                Ok(Self { outbox, worker })
+                    .map_err(|source| Error::Thread { channel: prepared.name, source })?;
+                worker
             }
-            Prepared::Webhook(config, settings) => {
-                let outbox = Arc::new(Outbox::new(&config.name, config.queue));
-                let target = Arc::new(webhook::Target::new(settings));
-                let worker = Worker::Webhook(Arc::clone(&target));
-                let work = Arc::clone(&outbox);
+            Ready::Other(other) => {
+                let target = Arc::new(Target::new(other));
+                let worker = Worker::Other(Arc::clone(&target));
                 runtime.spawn(async move {
-                    webhook::run(&work, &*target).await;
+                    delivery::run(&work, &target).await;
                     drop(ended);
                 });
-                Ok(Self { outbox, worker })
+                worker
             }
-        }
+        };
+        Ok(Self { outbox, worker })
     }
 
     fn replace(self, prepared: Prepared) -> Self {
-        match (&self.worker, prepared) {
-            (Worker::Log(target), Prepared::Log(_, new)) => target.replace(new),
-            (Worker::Webhook(target), Prepared::Webhook(config, settings)) => {
-                self.outbox.enable(config.queue);
-                target.replace(settings);
-            }
-            (Worker::Log(_), Prepared::Webhook(..)) | (Worker::Webhook(_), Prepared::Log(..)) => {
-                unreachable!("only a channel of the same type is replaced")
+        self.outbox.enable(prepared.waits);
+        match (&self.worker, prepared.to) {
+            (Worker::Log(target), Ready::Log(new)) => target.replace(new),
+            (Worker::Other(target), Ready::Other(new)) => target.replace(new),
+            (Worker::Log(_), Ready::Other(_)) | (Worker::Other(_), Ready::Log(_)) => {
+                unreachable!("only a worker that takes it is given it")
             }
         }
         self
     }
+}
+
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
 }

@@ -14,6 +14,29 @@ use wire::count::OTHER_CODES;
 /// A signal as an object.
 #[must_use]
 pub fn signal(signal: &Signal) -> impl Serialize + '_ {
+    letter(signal, Delivery::default())
+}
+
+/// What a channel says besides; what is empty or none is not there.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Delivery {
+    /// Who sends it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub node: String,
+    /// The same at every attempt: receivers know repeats by it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// Older signals of its condition that it stands for too.
+    #[serde(skip_serializing_if = "is_none")]
+    pub superseded: u64,
+    /// Signals that the channel gave up before it.
+    #[serde(skip_serializing_if = "is_none")]
+    pub lost: u64,
+}
+
+/// A signal as a channel sends it.
+#[must_use]
+pub fn letter(signal: &Signal, delivery: Delivery) -> impl Serialize + '_ {
     SignalObject {
         r#type: "signal",
         seq: signal.seq,
@@ -26,6 +49,7 @@ pub fn signal(signal: &Signal) -> impl Serialize + '_ {
         threshold: signal.threshold,
         window_seconds: signal.window.as_secs_f64(),
         arguments: ArgumentsObject(&signal.arguments),
+        delivery,
     }
 }
 
@@ -60,6 +84,13 @@ struct SignalObject<'a> {
     threshold: f64,
     window_seconds: f64,
     arguments: ArgumentsObject<'a>,
+    #[serde(flatten)]
+    delivery: Delivery,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 struct ScopeObject<'a>(&'a Named);

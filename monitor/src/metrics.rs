@@ -38,6 +38,8 @@ pub struct Daemon {
     pub captures: Vec<capture::Status>,
     /// Of each channel.
     pub channels: Vec<channel::Status>,
+    /// Of what waits for them on the disk, if there is such a place.
+    pub outbox: Option<channel::Standing>,
     /// Of each route.
     pub routers: Vec<router::Status>,
     /// How often what routes have been through could not be written down; `None` if it need not be.
@@ -179,6 +181,7 @@ pub(crate) mod tests {
             sent: 4,
             failed: 1,
             dropped: 2,
+            superseded: 0,
             failed_attempts: 9,
             waiting: 3,
             disabled: false,
@@ -206,6 +209,7 @@ pub(crate) mod tests {
             state_failures: Some(0),
             captures: vec![capture("eth0", None), capture("eth1", Some("gone"))],
             channels: vec![channel],
+            outbox: Some(channel::Standing { durable: true, unwritten: 2, bytes: 4_096, failures: 1, broken_lines: 0 }),
             routers: vec![route],
             reload_success: true,
             reloaded: Wall(1_767_225_603_200_000_000),

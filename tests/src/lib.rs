@@ -2,6 +2,7 @@
 
 pub mod bgp;
 pub mod bpffs;
+pub mod channels;
 pub mod daemon;
 pub mod frames;
 pub mod knot;

@@ -1,26 +1,24 @@
 //! A signal as a CloudEvent: version 1.0, structured mode, JSON.
 
-use super::Sender;
+use super::letter::Letter;
 use crate::json;
-use engine::Signal;
 use serde::Serialize;
 
-/// The id and the body of a signal: the same at every attempt.
-pub(super) fn cloud_event(signal: &Signal, sender: &Sender) -> (String, String) {
-    let id = format!("{}-{}", sender.boot, signal.seq);
+/// The body of a signal: the same at every attempt.
+pub(super) fn cloud_event(letter: &Letter) -> String {
+    let (signal, sender) = (&letter.signal, &letter.sender);
     let subject = if signal.kind == "blind" { "blind" } else { "condition" };
     let event = CloudEvent {
         specversion: "1.0",
-        id: &id,
+        id: &letter.id(),
         source: format!("/oopsd/{}", path_segment(&sender.node)),
         r#type: format!("oopsd.{subject}.{}", signal.state.as_str()),
         subject: &signal.condition,
         time: json::at(signal.wall),
         datacontenttype: "application/json",
-        data: json::signal(signal),
+        data: json::letter(signal, letter.delivery()),
     };
-    let body = serde_json::to_string(&event).expect("a signal has only text for keys");
-    (id, body)
+    serde_json::to_string(&event).expect("a signal has only text for keys")
 }
 
 #[derive(Serialize)]
@@ -48,13 +46,14 @@ fn path_segment(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::outbox::tests::signal;
+    use crate::channel::letter::tests::letter;
+    use engine::Signal;
+    use std::sync::Arc;
 
     #[test]
     fn the_body_is_a_structured_cloud_event() {
-        let (id, body) = cloud_event(&signal(7), &sender());
-        assert_eq!(id, "b00t-7");
-        let data = serde_json::to_string(&json::signal(&signal(7))).unwrap();
+        let body = cloud_event(&letter(7));
+        let data = serde_json::to_string(&json::letter(&letter(7).signal, letter(7).delivery())).unwrap();
         assert_eq!(
             body,
             r#"{"specversion":"1.0","id":"b00t-7","source":"/oopsd/ns1%20ams","type":"oopsd.condition.met","#
@@ -67,11 +66,14 @@ mod tests {
 
     #[test]
     fn blindness_has_a_type_of_its_own() {
-        let blind = Signal { kind: "blind", state: engine::State::Cleared, ..signal(1) };
-        assert!(cloud_event(&blind, &sender()).1.contains(r#""type":"oopsd.blind.cleared""#));
+        let blind = Signal { kind: "blind", state: engine::State::Cleared, ..(*letter(1).signal).clone() };
+        let blind = Letter { signal: Arc::new(blind), ..letter(1) };
+        assert!(cloud_event(&blind).contains(r#""type":"oopsd.blind.cleared""#));
     }
 
-    fn sender() -> Sender {
-        Sender { node: "ns1 ams".into(), boot: "b00t".into() }
+    #[test]
+    fn what_it_stands_for_is_said() {
+        let letter = Letter { superseded: 3, lost: 2, ..letter(1) };
+        assert!(cloud_event(&letter).ends_with(r#""id":"b00t-1","superseded":3,"lost":2}}"#));
     }
 }

@@ -4,7 +4,6 @@
 
 use super::Error;
 use super::outbox::Outbox;
-use crate::json;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -17,14 +16,9 @@ use tokio::runtime::Handle;
 /// A log channel as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Its name.
-    pub name: String,
     /// The file to append to; `None` is standard output.
     pub file: Option<PathBuf>,
 }
-
-/// How many signals may wait.
-pub(super) const QUEUE: usize = 10_000;
 
 /// How long after a failed write it is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -40,14 +34,14 @@ struct Place {
 }
 
 impl Target {
-    pub(super) fn open(config: &Config) -> Result<Self, Error> {
+    pub(super) fn open(name: &str, config: &Config) -> Result<Self, Error> {
         let opened = match &config.file {
             // Not `io::stdout()`: its lock would be held while a write blocks.
             None => io::stdout().as_fd().try_clone_to_owned().map(File::from),
             Some(path) => append(path),
         };
         let file = opened.map_err(|source| Error::Log {
-            channel: config.name.clone(),
+            channel: name.to_owned(),
             path: config.file.clone().unwrap_or_else(|| PathBuf::from("standard output")),
             source,
         })?;
@@ -77,7 +71,7 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
     let mut failing = false;
     let mut torn = false;
     while let Some(letter) = runtime.block_on(outbox.next()) {
-        let mut line = serde_json::to_string(&json::signal(&letter.signal)).expect("a signal has only text for keys");
+        let mut line = letter.json();
         line.push('\n');
         loop {
             match target.file().and_then(|mut file| write(&mut file, &line, &mut torn)) {
@@ -95,7 +89,10 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
                     }
                 }
             }
-            if outbox.is_closing() {
+            if outbox.is_kept() {
+                return;
+            }
+            if outbox.is_closing() || Instant::now() >= letter.expires {
                 outbox.failed();
                 break;
             }
@@ -142,14 +139,15 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::outbox::tests::letter;
+    use crate::channel::Waits;
+    use crate::channel::outbox::tests::{outbox, pushed};
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_file_gets_one_line_a_signal_and_is_made_again_when_it_was_moved_away() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("signals.jsonl");
-        let target = Target::open(&config(&path)).unwrap();
+        let target = Target::open("log", &config(&path)).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777 & !0o640, 0);
         written(&target, 1..=2);
         let moved = folder.path().join("signals.jsonl.1");
@@ -161,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_opened_is_an_error_that_names_it() {
-        let error = Target::open(&config(Path::new("/nonexistent/signals.jsonl"))).unwrap_err();
+        let error = Target::open("log", &config(Path::new("/nonexistent/signals.jsonl"))).unwrap_err();
         assert_eq!(error.to_string(), "channel log: cannot append to /nonexistent/signals.jsonl");
     }
 
@@ -170,12 +168,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pipe");
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        assert!(Target::open(&config(&path)).is_err());
+        assert!(Target::open("log", &config(&path)).is_err());
     }
 
     #[test]
     fn a_full_disk_is_counted_and_nothing_more() {
-        let target = Target::open(&config(Path::new("/dev/full"))).unwrap();
+        let target = Target::open("log", &config(Path::new("/dev/full"))).unwrap();
         let outbox = written(&target, 1..=3);
         assert_eq!((outbox.status().sent, outbox.status().failed, outbox.status().failed_attempts), (0, 3, 3));
     }
@@ -193,8 +191,8 @@ mod tests {
 
     /// Writes some signals with one attempt each.
     fn written(target: &Target, signals: std::ops::RangeInclusive<u64>) -> Outbox {
-        let outbox = Outbox::new("log", QUEUE);
-        signals.for_each(|seq| outbox.push(letter(seq)));
+        let outbox = outbox(Waits::default());
+        pushed(&outbox, signals);
         outbox.close();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         run(&outbox, target, runtime.handle());
@@ -207,7 +205,7 @@ mod tests {
     }
 
     fn config(path: &Path) -> Config {
-        Config { name: "log".into(), file: Some(path.to_owned()) }
+        Config { file: Some(path.to_owned()) }
     }
 
     struct Disk {

@@ -70,7 +70,7 @@ fn a_slow_channel_delays_neither_the_others_nor_the_sender() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let log = lab.path("signals.jsonl");
     let slow = lab.webhook("slow", &format!("http://{}/", silent.local_addr().unwrap()));
-    let channels = lab.start(&[slow, Config::Log(log::Config { name: "log".into(), file: Some(log.clone()) })]);
+    let channels = lab.start(&[slow, log_to("log", &log)]);
     let start = Instant::now();
     for seq in 1..=100 {
         channels.send(&signal(seq), start);
@@ -78,7 +78,7 @@ fn a_slow_channel_delays_neither_the_others_nor_the_sender() {
     assert!(start.elapsed() < Duration::from_millis(500));
     assert_eq!(settled(&channels, "log").sent, 100);
     let slow = status(&channels, "slow");
-    // Eight wait; one more if it was taken before the queue was full.
+    // Eight wait; and the one that is being sent, if it was taken before the queue was full.
     assert!((8..=9).contains(&slow.waiting), "{slow:?}");
     assert_eq!(slow.dropped + slow.waiting, 100);
     let start = Instant::now();
@@ -132,8 +132,10 @@ fn a_peer_is_verified_against_the_authorities_of_the_file() {
 
     let url = format!("https://localhost:{}/dns", address.port());
     let with = |ca: &str| match lab.webhook(ca, &url) {
-        Config::Webhook(config) => Config::Webhook(webhook::Config { ca_file: Some(lab.path(ca)), ..config }),
-        Config::Log(_) => unreachable!(),
+        Config { to: To::Webhook(config), name, waits } => {
+            Config { to: To::Webhook(webhook::Config { ca_file: Some(lab.path(ca)), ..config }), name, waits }
+        }
+        Config { to: To::Log(_), .. } => unreachable!(),
     };
     let channels = lab.start(&[with("ca.pem"), with("other.pem")]);
     channels.send(&signal(1), Instant::now());
@@ -146,7 +148,7 @@ fn a_peer_is_verified_against_the_authorities_of_the_file() {
 fn a_channel_that_cannot_work_is_an_error_that_says_why() {
     let lab = Lab::new();
     let error = |config: Config| {
-        Channels::start(&[config], sender(), lab.runtime.handle().clone()).map(|_| ()).unwrap_err().to_string()
+        Channels::start(&[config], sender(), lab.runtime.handle().clone(), None).map(|_| ()).unwrap_err().to_string()
     };
     assert_eq!(
         error(lab.webhook("siem", "http://siem.example.net/")),
@@ -189,20 +191,25 @@ impl Lab {
     }
 
     fn start(&self, configs: &[Config]) -> Channels {
-        Channels::start(configs, sender(), self.runtime.handle().clone()).unwrap()
+        Channels::start(configs, sender(), self.runtime.handle().clone(), None).unwrap()
     }
 
     fn webhook(&self, name: &str, url: &str) -> Config {
-        Config::Webhook(webhook::Config {
+        Config {
             name: name.into(),
-            url: url.into(),
-            secret_files: vec![self.path("secret")],
-            ca_file: None,
-            queue: 8,
-            timeout: Duration::from_secs(20),
-            give_up: Duration::from_secs(60),
-        })
+            waits: Waits { count: 8, age: Duration::from_mins(1), ..Waits::default() },
+            to: To::Webhook(webhook::Config {
+                url: url.into(),
+                secret_files: vec![self.path("secret")],
+                ca_file: None,
+                timeout: Duration::from_secs(20),
+            }),
+        }
     }
+}
+
+fn log_to(name: &str, file: &Path) -> Config {
+    Config { name: name.into(), waits: Waits::default(), to: To::Log(log::Config { file: Some(file.to_owned()) }) }
 }
 
 fn sender() -> Sender {

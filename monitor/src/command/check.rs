@@ -1,7 +1,7 @@
 //! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
 
 use crate::capture::kernel;
-use crate::channel::Config as Channel;
+use crate::channel::{Config as Channel, Deliver, To, Waits};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::privileges;
@@ -159,22 +159,27 @@ fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
-    match channel {
-        Channel::Log(log) => {
-            writeln!(out, "\nchannel {}", log.name)?;
+    writeln!(out, "\nchannel {}", channel.name)?;
+    match &channel.to {
+        To::Log(log) => {
             let to = log.file.as_ref().map_or_else(|| String::from("standard output"), |f| f.display().to_string());
-            line(out, "writes", &format!("JSON lines to {to}"))
+            line(out, "writes", &format!("JSON lines to {to}"))?;
         }
-        Channel::Webhook(webhook) => {
-            writeln!(out, "\nchannel {}", webhook.name)?;
+        To::Webhook(webhook) => {
             line(out, "posts to", &public(&webhook.url))?;
             line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
             let trusts = webhook.ca_file.as_ref().map(|file| file.display().to_string());
             line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
-            let (timeout, give_up) = (show_duration(webhook.timeout), show_duration(webhook.give_up));
-            line(out, "tries", &format!("{timeout} at a time, {give_up} in all; {} may wait", webhook.queue))
+            line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
         }
     }
+    let Waits { deliver, count, bytes, age } = channel.waits;
+    let what = match deliver {
+        Deliver::Every => "every signal",
+        Deliver::Latest => "the latest of each condition",
+    };
+    let (size, age) = (show_size(bytes as u64), show_duration(age));
+    line(out, "keeps", &format!("{what}, {age} long; {count} or {size} of them"))
 }
 
 fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
@@ -326,12 +331,14 @@ mod tests {
 
         channel log
           writes     JSON lines to standard output
+          keeps      every signal, 1d long; 10000 or 16MiB of them
 
         channel siem
           posts to   https://siem.example.net/...
           signs      secrets: 1
           trusts     the system's authorities
-          tries      5s at a time, 1h in all; 1024 may wait
+          tries      5s at a time
+          keeps      every signal, 1d long; 10000 or 16MiB of them
 
         router bird
           writes     kernel table 5353;

@@ -5,7 +5,7 @@ use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
 use super::{defaults, word};
 use crate::channel::secret::Secret;
-use crate::channel::{Config, log, webhook};
+use crate::channel::{Config, Deliver, To, Waits, log, webhook};
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -20,16 +20,30 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
     word::checked(document, "channel", &name);
     word::unique(document, "channel", &name, names.iter().map(String::as_str));
     names.push(name.it.clone());
-    let config = if kind.it == "log" {
-        Some(Config::Log(log(document, &mut table, name.it)))
-    } else {
-        webhook(document, &mut table, name.it).map(Config::Webhook)
+    let waits = waits(document, &mut table);
+    let to = match kind.it {
+        "log" => Some(To::Log(log(document, &mut table))),
+        _ => webhook(document, &mut table).map(To::Webhook),
     };
     table.close(document);
-    config
+    Some(Config { name: name.it, waits, to: to? })
 }
 
-fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String) -> log::Config {
+/// What every channel has: what may wait for it.
+fn waits<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Waits {
+    let deliver = table.take("deliver").and_then(|deliver| deliver.word(document, &["every", "latest"]));
+    let count = table.take("queue").and_then(|queue| queue.whole(document, 1..=defaults::MOST_QUEUE));
+    let bytes = table.take("queue-size").and_then(|size| size.size(document, &defaults::QUEUE_SIZES));
+    let age = table.take("give-up").and_then(|give_up| give_up.duration(document, &defaults::GIVE_UPS));
+    Waits {
+        deliver: deliver.filter(|word| word.it == "latest").map_or(Deliver::Every, |_| Deliver::Latest),
+        count: count.and_then(|count| usize::try_from(count.it).ok()).unwrap_or(defaults::QUEUE),
+        bytes: bytes.and_then(|bytes| usize::try_from(bytes.it).ok()).unwrap_or(defaults::QUEUE_SIZE),
+        age: age.map_or(defaults::GIVE_UP, |age| age.it),
+    }
+}
+
+fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> log::Config {
     let file = table.take("file").and_then(|file| file.text(document, "the name of a file"));
     let file = file.map(|file| {
         let path = document.beside(&file.it);
@@ -39,10 +53,10 @@ fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String) -> 
         }
         path
     });
-    log::Config { name, file }
+    log::Config { file }
 }
 
-fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String) -> Option<webhook::Config> {
+fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Option<webhook::Config> {
     let url = table.need(document, "url", "where to POST, such as \"https://siem.example.net/dns\"");
     let url = url.and_then(|url| url.parse(document, "a URL", url_checked));
     let right = "the file that holds the secret (`whsec_` and the base64 of 24 bytes or more)";
@@ -56,18 +70,12 @@ fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>, name: String)
     });
     let ca_file = table.take("ca-file").and_then(|file| file.text(document, "the name of a file"));
     let ca_file = ca_file.map(|file| authorities(document, &file));
-    let queue = table.take("queue").and_then(|queue| queue.whole(document, 1..=defaults::MOST_QUEUE));
     let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
-    let give_up = table.take("give-up").and_then(|give_up| give_up.duration(document, &defaults::GIVE_UPS));
-    let queue = queue.and_then(|queue| usize::try_from(queue.it).ok()).unwrap_or(defaults::QUEUE);
     Some(webhook::Config {
-        name,
         url: url?.it,
         secret_files: secret_files.unwrap_or_default(),
         ca_file,
-        queue,
         timeout: timeout.map_or(defaults::TIMEOUT, |timeout| timeout.it),
-        give_up: give_up.map_or(defaults::GIVE_UP, |give_up| give_up.it),
     })
 }
 

@@ -81,15 +81,19 @@ pub const STATE_DIRECTORY: &str = "/var/lib/oopsd";
 /// Where `/metrics` is served when `[metrics]` says nothing else.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);
 
-/// How many signals may wait for a webhook.
-pub const QUEUE: usize = 1024;
+/// How many signals may wait for a channel.
+pub const QUEUE: usize = 10_000;
 /// What the queue may be at most.
 pub const MOST_QUEUE: u64 = 1_000_000;
+/// How many bytes of them.
+pub const QUEUE_SIZE: usize = 16 << 20;
+/// What the bytes may be: one signal at least.
+pub const QUEUE_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 30;
 /// How long one attempt of a webhook may take.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// What `timeout` may be.
 pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
-/// How long a signal is tried for.
-pub const GIVE_UP: Duration = Duration::from_hours(1);
+/// How long a signal is tried for: a receiver may be down for a night.
+pub const GIVE_UP: Duration = Duration::from_hours(24);
 /// What `give-up` may be.
 pub const GIVE_UPS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(7 * 24);

@@ -26,6 +26,9 @@ pub fn render(snapshot: &Snapshot) -> String {
     conditions(&mut text, snapshot);
     captures(&mut text, snapshot);
     channels::put(&mut text, &snapshot.daemon.channels);
+    if let Some(standing) = &snapshot.daemon.outbox {
+        channels::put_outbox(&mut text, standing);
+    }
     routes(&mut text, snapshot);
     daemon(&mut text, snapshot);
     text.into_string()

@@ -59,7 +59,8 @@ impl Daemon {
             config.plan.tick = config.plan.tick.min(every);
         }
         let sender = channel::Sender { node: config.node.clone(), boot: boot() };
-        let channels = Channels::start(&config.channels, sender, runtime.handle().clone())?;
+        let directory = state::directory(config.state_directory.as_deref());
+        let channels = Channels::start(&config.channels, sender, runtime.handle().clone(), Some(&directory))?;
         let attribution = source.attribution(&config, Kernel::pinned_key(&config.capture));
         let capture = Running::start(&config.capture, arguments.capture, &attribution)?;
         let board = match config.metrics {
@@ -165,6 +166,7 @@ impl Daemon {
         metrics::Daemon {
             captures: self.capture.status(),
             channels: self.channels.status(),
+            outbox: self.channels.standing(),
             routers: self.routers.status(),
             state_failures: self.state.as_ref().map(State::failures),
             reload_success: self.reloaded.0,

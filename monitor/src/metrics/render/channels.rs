@@ -11,10 +11,15 @@ pub(super) fn put(text: &mut Text, channels: &[channel::Status]) {
     let mut family = text.family(
         "oopsd_signals_total",
         Type::Counter,
-        "Signals that were accepted by the other side (sent), given up after failed attempts (failed), or never tried (dropped).",
+        "Signals that were accepted by the other side (sent), given up after failed attempts (failed), never tried (dropped), or left to a newer one of the same condition (superseded).",
     );
     for status in channels {
-        for (outcome, total) in [("sent", status.sent), ("failed", status.failed), ("dropped", status.dropped)] {
+        for (outcome, total) in [
+            ("sent", status.sent),
+            ("failed", status.failed),
+            ("dropped", status.dropped),
+            ("superseded", status.superseded),
+        ] {
             family.put(&[("channel", &status.channel), ("outcome", outcome)], total);
         }
     }
@@ -47,6 +52,29 @@ pub(super) fn put(text: &mut Text, channels: &[channel::Status]) {
         family.put_suffixed("_sum", &[("channel", &status.channel)], sum_seconds(&status.delay));
         family.put_suffixed("_count", &[("channel", &status.channel)], status.delay.len());
     }
+}
+
+/// How what waits is kept on the disk.
+pub(super) fn put_outbox(text: &mut Text, standing: &channel::Standing) {
+    let mut one = |name, kind, help, value: u64| {
+        text.family(name, kind, help).put(&[], value);
+    };
+    one(
+        "oopsd_outbox_durable",
+        Type::Gauge,
+        "Whether the last write of what waits succeeded.",
+        standing.durable.into(),
+    );
+    let unwritten = "Signals, once for each channel, that the disk does not have yet.";
+    one("oopsd_outbox_unwritten", Type::Gauge, unwritten, standing.unwritten);
+    one("oopsd_outbox_bytes", Type::Gauge, "Size of the file that what waits is kept in.", standing.bytes);
+    one("oopsd_outbox_failures_total", Type::Counter, "Writes of what waits that failed.", standing.failures);
+    one(
+        "oopsd_outbox_broken_lines_total",
+        Type::Counter,
+        "Lines of what waited that were found damaged at the start.",
+        standing.broken_lines,
+    );
 }
 
 /// Bounds of buckets in seconds, as printed and in nanoseconds.

@@ -1,0 +1,251 @@
+//! Sending what waits for a channel to its other side: one signal at a time, in order, until it says yes or the signal is too
+//! old.
+//!
+//! What an attempt is depends on the other side; how long to wait for the next one is `retry`'s.
+
+use super::letter::Letter;
+use super::outbox::Outbox;
+use super::retry::Pace;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// It has it.
+    Yes,
+    /// It is no more, and nothing is to be sent to it again.
+    Gone,
+    /// Not now.
+    No {
+        /// In its words, or in ours.
+        why: String,
+        /// How long it asks us to wait.
+        retry_after: Option<Duration>,
+        /// It has too much to do.
+        overloaded: bool,
+    },
+}
+
+impl Answer {
+    /// No, and nothing more was said.
+    pub(super) fn no(why: impl Into<String>) -> Self {
+        Self::No { why: why.into(), retry_after: None, overloaded: false }
+    }
+}
+
+/// The other side of a channel; a test answers by itself.
+pub(super) trait Peer: Sync {
+    /// Gives it one signal. Ends by itself, whatever the other side does.
+    fn attempt(&self, letter: &Letter) -> impl Future<Output = Answer> + Send;
+
+    /// When it wants to be told again how things are, though nothing is new.
+    fn again(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Tells it how things are.
+    fn remind(&self) -> impl Future<Output = Answer> + Send {
+        std::future::ready(Answer::Yes)
+    }
+}
+
+/// The other side as configured now; a reload replaces it under the worker.
+#[derive(Debug)]
+pub(super) struct Target<P>(Mutex<Arc<P>>);
+
+impl<P> Target<P> {
+    pub(super) fn new(peer: P) -> Self {
+        Self(Mutex::new(Arc::new(peer)))
+    }
+
+    pub(super) fn replace(&self, peer: P) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(peer);
+    }
+
+    fn peer(&self) -> Arc<P> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Sends what comes out of `outbox` until that is closed and empty, or closed and what waits is kept for the next start.
+pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
+    let mut pace = Pace::new();
+    let mut failing = false;
+    while let Some(letter) = next(outbox, target).await {
+        loop {
+            let expires = Instant::from_std(letter.expires);
+            tokio::select! {
+                () = tokio::time::sleep_until(pace.not_before.min(expires)) => {}
+                () = outbox.closed() => {}
+            }
+            if Instant::now() >= expires {
+                tracing::warn!(channel = outbox.name(), id = letter.id(), "gives a signal up");
+                outbox.failed();
+                break;
+            }
+            match target.peer().attempt(&letter).await {
+                Answer::Yes => {
+                    outbox.accepted(&letter, Instant::now().into_std());
+                    pace = Pace::new();
+                    if std::mem::take(&mut failing) {
+                        tracing::info!(channel = outbox.name(), "accepted again");
+                    }
+                    break;
+                }
+                Answer::Gone => {
+                    tracing::error!(
+                        channel = outbox.name(),
+                        "the receiver is gone (410): disabled until the next reload"
+                    );
+                    outbox.attempt_failed();
+                    outbox.disable();
+                    break;
+                }
+                Answer::No { why, retry_after, overloaded } => {
+                    outbox.attempt_failed();
+                    let delay = pace.failed(retry_after, overloaded);
+                    if std::mem::replace(&mut failing, true) {
+                        tracing::debug!(channel = outbox.name(), id = letter.id(), why, ?delay, "not accepted");
+                    } else {
+                        tracing::warn!(channel = outbox.name(), id = letter.id(), why, ?delay, "not accepted");
+                    }
+                }
+            }
+            if outbox.is_kept() {
+                // The next start goes on here; what is behind it may not overtake it.
+                return;
+            }
+            if outbox.is_closing() {
+                outbox.failed();
+                break;
+            }
+        }
+    }
+}
+
+/// The next letter; in between, the other side is told again how things are, as often as it wants.
+async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>) -> Option<Letter> {
+    loop {
+        let Some(at) = target.peer().again() else { return outbox.next().await };
+        tokio::select! {
+            biased;
+            letter = outbox.next() => return letter,
+            () = tokio::time::sleep_until(at) => {
+                if let Answer::No { why, .. } = target.peer().remind().await {
+                    tracing::debug!(channel = outbox.name(), why, "not told again");
+                    outbox.attempt_failed();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Waits;
+    use super::super::outbox::tests::{outbox, pushed};
+    use super::*;
+    use std::collections::VecDeque;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_is_sent_again_until_it_is_accepted_and_the_next_waits_for_it() {
+        let peer = Told::new([no(None), no(None), Answer::Yes]);
+        let (outbox, seen) = posted(peer, 2).await;
+        assert_eq!(seen, [1, 1, 1, 2]);
+        assert_eq!((outbox.status().sent, outbox.status().failed_attempts, outbox.status().failed), (2, 2, 0));
+        let waited = Duration::from_nanos(outbox.status().delay.max());
+        assert!(waited >= Duration::from_millis(1_500), "0.5 s and then 1 s at least, not {waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retry_after_holds_for_the_next_signal_too() {
+        let peer = Told::new([no(Some(50)), no(Some(50)), no(Some(50)), Answer::Yes]);
+        let start = Instant::now();
+        let (outbox, seen) = posted(peer, 2).await;
+        // The first is given up after 120 s; the wait that its last answer asked for is kept.
+        assert_eq!(seen, [1, 1, 1]);
+        assert_eq!((outbox.status().sent, outbox.status().failed), (0, 2));
+        assert!(start.elapsed() >= Duration::from_secs(120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_is_given_up_when_it_is_too_old() {
+        let peer = Told::new(std::iter::repeat_n(no(None), 100));
+        let start = Instant::now();
+        let (outbox, _) = posted(peer, 1).await;
+        assert_eq!((outbox.status().sent, outbox.status().failed), (0, 1));
+        assert!((Duration::from_secs(120)..Duration::from_secs(121)).contains(&start.elapsed()));
+        let attempts = outbox.status().failed_attempts;
+        assert!((6..12).contains(&attempts), "{attempts} attempts in two minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_is_gone_gets_nothing_more() {
+        let (outbox, seen) = posted(Told::new([Answer::Gone]), 3).await;
+        assert_eq!(seen, [1]);
+        assert!(outbox.status().disabled);
+        assert_eq!((outbox.status().failed, outbox.status().dropped, outbox.status().waiting), (1, 2, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn closing_ends_the_waits_with_one_attempt_more() {
+        let target = Target::new(Told::new([no(Some(3_000)), Answer::Yes]));
+        let outbox = outbox(Waits::default());
+        pushed(&outbox, 1..=1);
+        let start = Instant::now();
+        tokio::join!(run(&outbox, &target), async {
+            while target.peer().seen().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            outbox.close();
+        });
+        assert_eq!((target.peer().seen(), outbox.status().sent), (vec![1, 1], 1));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    }
+
+    /// What became of the signals 1 to `signals` at `peer`, once none is waiting, and what it saw.
+    async fn posted(peer: Told, signals: u64) -> (Outbox, Vec<u64>) {
+        let outbox = outbox(Waits { age: Duration::from_mins(2), ..Waits::default() });
+        let target = Target::new(peer);
+        pushed(&outbox, 1..=signals);
+        tokio::select! {
+            () = run(&outbox, &target) => {}
+            () = async {
+                while outbox.status().waiting > 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            } => {}
+        }
+        let seen = target.peer().seen();
+        (outbox, seen)
+    }
+
+    /// Answers as told, then always yes.
+    struct Told {
+        answers: Mutex<VecDeque<Answer>>,
+        seen: Mutex<Vec<u64>>,
+    }
+
+    impl Told {
+        fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
+            Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default() }
+        }
+
+        fn seen(&self) -> Vec<u64> {
+            self.seen.lock().unwrap().clone()
+        }
+    }
+
+    impl Peer for Told {
+        async fn attempt(&self, letter: &Letter) -> Answer {
+            self.seen.lock().unwrap().push(letter.signal.seq);
+            self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Yes)
+        }
+    }
+
+    fn no(seconds: Option<u64>) -> Answer {
+        Answer::No { why: "500".into(), retry_after: seconds.map(Duration::from_secs), overloaded: false }
+    }
+}

@@ -1,0 +1,5 @@
+//! Signals against real receivers: none is lost, whoever is killed.
+
+mod cost;
+mod kills;
+mod receivers;
