@@ -1,5 +1,6 @@
 //! What holds for any traffic: random traces, whole and broken, through the whole engine.
 
+use crate::ladder::test::ladder;
 use crate::test::{TICK, condition, plan, query_rate};
 use crate::*;
 use core::time::Duration;
@@ -71,6 +72,34 @@ proptest! {
         prop_assert_eq!(trace.signals, u64::from(met));
     }
 
+    /// The load does what load does: a step takes some of it away, for as long as it is held.
+    #[test]
+    fn under_a_constant_load_a_ladder_settles(offered in 50_u64..400, left in vec(20_u64..100, 1..4)) {
+        let mut trace = Demoted::new(left.len());
+        let course = |step: usize| offered * step.checked_sub(1).map_or(100, |index| left[index]) / 100;
+        for _ in 0..12 * 360 {
+            trace.tick(&course);
+        }
+        let settled = trace.changes.len();
+        for _ in 0..24 * 360 {
+            trace.tick(&course);
+        }
+        prop_assert_eq!(trace.changes.len(), settled, "{:?}", trace.changes);
+    }
+
+    /// A load that goes up and down by 1 % around the threshold makes at most one change a hold.
+    #[test]
+    fn a_square_wave_around_the_threshold_makes_one_change_a_hold(half in 1_u64..3600, around in prop_oneof![Just(70_u64), Just(100)]) {
+        let mut trace = Demoted::new(2);
+        for tick in 0..8 * 360 {
+            let load = if tick * 10 / half % 2 == 0 { around * 99 / 100 } else { (around * 101).div_ceil(100) };
+            trace.tick(&|_| load);
+        }
+        for pair in trace.changes.windows(2) {
+            prop_assert!(pair[1] - pair[0] >= 600, "{:?}", trace.changes);
+        }
+    }
+
     #[test]
     fn no_break_in_a_steady_load_makes_an_edge(
         breaks in vec((0..6_u8, 1_u64..40), 1..30),
@@ -120,6 +149,40 @@ impl Steady {
         let mut sample = empty(self.at, self.generation);
         sample.moved.push(moved(1, self.total));
         self.signals += self.engine.step(&sample).signals.len() as u64;
+    }
+}
+
+/// A zone whose load depends on the step that its route is on, in thousands of queries a second; met from 100 on.
+struct Demoted {
+    engine: Engine,
+    second: u64,
+    total: u64,
+    changes: Vec<u64>,
+}
+
+impl Demoted {
+    /// As many steps, with the defaults of the configuration.
+    fn new(steps: usize) -> Self {
+        let mut plan = plan(["a."], []);
+        (plan.tick, plan.window) = (Duration::from_secs(10), Duration::from_secs(10));
+        let mut busy = query_rate("c", Scope::Zone(1), 100_000.0);
+        busy.hold_falling = Duration::from_secs(60);
+        plan.conditions = vec![busy];
+        let policy = Policy::Demote(ladder(&[1, 2, 3][..steps]));
+        plan.routes.push(Route { prefix: "p".into(), router: "r".into(), when: "c".into(), policy });
+        Self { engine: Engine::new(plan), second: 0, total: 0, changes: Vec::new() }
+    }
+
+    fn tick(&mut self, load: &dyn Fn(usize) -> u64) {
+        let action = self.engine.view().rungs()[0].action;
+        let step = if let Some(Action::Prepend(times)) = action { usize::from(times) } else { 0 };
+        self.second += 10;
+        self.total += load(step) * 10_000;
+        let mut sample = empty(self.second * 1_000_000_000, 0);
+        sample.moved.push(moved(1, self.total));
+        let before = self.engine.view().rungs()[0].action.unwrap_or(Action::Plain);
+        let intents = self.engine.step(&sample).intents;
+        self.changes.extend(intents.iter().filter(|intent| intent.action != before).map(|_| self.second));
     }
 }
 

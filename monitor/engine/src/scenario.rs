@@ -215,6 +215,88 @@ fn a_met_condition_that_goes_is_signalled_as_cleared_and_its_route_stays() {
 }
 
 #[test]
+fn a_route_that_is_dropped_comes_down_within_its_budget_and_is_forgotten() {
+    let mut plan = routed(Duration::from_secs(3600));
+    plan.routes[0].policy =
+        Policy::Demote(Ladder { hold: Duration::from_secs(2), step_every: Duration::ZERO, ..ladder(&[1, 2]) });
+    let mut trace = Trace::new(plan);
+    trace.queries(1, 20, 150);
+    let bare = Plan { routes: vec![], ..routed(Duration::ZERO) };
+    assert_eq!(trace.engine.left_by(&bare).len(), 1);
+    trace.engine.replan(bare);
+    trace.queries(1, 60, 150);
+    let actions: Vec<Action> = trace.intents.iter().map(|intent| intent.action).collect();
+    let [one, two, plain] = [Action::Prepend(1), Action::Prepend(2), Action::Plain];
+    assert_eq!(actions, [one, two, two, one, plain], "said again, and down");
+    assert_eq!(trace.intents[4].because, "not configured any more");
+    assert_eq!(trace.engine.view().leaving().len(), 1, "its changes count");
+    assert_eq!(trace.engine.records()[0].changes.len(), 4);
+    for _ in 0..40 {
+        trace.pass(Duration::from_secs(100));
+    }
+    assert_eq!((trace.engine.view().leaving().len(), trace.engine.records()), (0, vec![]));
+}
+
+#[test]
+fn a_route_that_comes_back_knows_its_budget() {
+    let mut trace = Trace::new(routed(Duration::from_secs(3600)));
+    trace.queries(1, 20, 150);
+    trace.engine.replan(Plan { routes: vec![], ..routed(Duration::ZERO) });
+    trace.queries(1, 20, 150);
+    trace.engine.replan(routed(Duration::from_secs(3600)));
+    assert_eq!(trace.engine.view().rungs()[0].budget_left, Some(2));
+    assert!(trace.engine.view().leaving().is_empty());
+}
+
+#[test]
+fn a_route_follows_several_conditions() {
+    let mut plan = routed(Duration::from_secs(3600));
+    plan.conditions.push(query_rate("d", Scope::Zone(2), 1000.0));
+    plan.routes[0].when = When::All(vec!["c".into(), When::Not(Box::new("d".into()))]);
+    let mut trace = Trace::new(plan);
+    trace.queries(1, 20, 150);
+    assert_eq!(trace.actions(), [Some(Action::Prepend(2))]);
+    assert_eq!(trace.intents[0].because, "c and not d met: c met: 1500 >= 1000 q/s; d cleared: 0.0000 < 700 q/s");
+    trace.source.add(1, Field::Queries, 150 * 20);
+    trace.queries(2, 20, 150);
+    assert_eq!(trace.actions(), [Some(Action::Plain)]);
+}
+
+#[test]
+fn a_release_by_hand_is_said_and_remembered() {
+    let mut trace = Trace::new(routed(Duration::from_secs(3600)));
+    trace.queries(1, 20, 150);
+    assert_eq!(trace.engine.release("bird", "198.51.100.0/24", None), None);
+    let intent = trace.engine.release("bird", "192.0.2.0/24", None).unwrap();
+    assert_eq!((intent.action, intent.because.as_str()), (Action::Plain, "released by an operator"));
+    let [record] = &trace.engine.records()[..] else { panic!("one route") };
+    assert_eq!((record.action, record.changes.len()), (Action::Plain, 2));
+    assert_eq!(record.plain_for, Some((Duration::from_secs(3600), true)));
+}
+
+#[test]
+fn harm_is_looked_for_at_the_prefix_of_the_route() {
+    let mut plan = plan(["a."], ["192.0.2.0/24"]);
+    plan.conditions.push(query_rate("c", Scope::Node, 1000.0));
+    let evidence = Some(Evidence { unanswered: Some(0.2), drops: true });
+    let policy = Policy::Demote(Ladder { evidence, ..ladder(&[1]) });
+    plan.routes.push(Route { prefix: "192.0.2.0/24".into(), router: "bird".into(), when: "c".into(), policy });
+    let mut trace = Trace::new(plan);
+    let ticks = |trace: &mut Trace, answers| {
+        for _ in 0..20 {
+            trace.source.add(1, Field::Queries, 200);
+            trace.source.add(2, Field::Queries, 100);
+            trace.source.add(2, Field::NoError, answers);
+            trace.tick();
+        }
+    };
+    ticks(&mut trace, 90);
+    assert_eq!(trace.engine.view().rungs()[0].held_back, Some(HeldBack::NoEvidence));
+    ticks(&mut trace, 80);
+    assert_eq!(trace.intents[1].because, "c met: 2000 >= 1000 q/s; 20.0 % of queries unanswered");
+}
+
+#[test]
 fn windows_go_on_over_a_plan_with_the_same_names() {
     let mut trace = Trace::new(routed(Duration::from_secs(3600)));
     trace.queries(1, 20, 50);

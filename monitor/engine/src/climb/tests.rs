@@ -1,0 +1,443 @@
+//! A climb that is looked at each second: what moves it, what holds it back, and what no condition makes it do.
+
+use super::*;
+use crate::ladder::test::ladder;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const MINUTE: u64 = 60;
+
+#[test]
+fn a_route_is_left_alone_until_its_condition_is_known() {
+    let mut route = Trace::new(ladder(&[2]));
+    route.look(1, Known::Unknown);
+    assert_eq!(route.action(), None);
+    route.look(1, Known::Met);
+    assert_eq!(route.action(), Some(Action::Prepend(2)));
+}
+
+#[test]
+fn it_climbs_a_step_at_a_time_and_comes_down_a_step_at_a_time() {
+    let mut route = Trace::new(ladder(&[1, 3]));
+    route.pass(25 * MINUTE, Known::Met);
+    route.pass(45 * MINUTE, Known::Cleared);
+    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 3), (25 * MINUTE + 1, 1), (35 * MINUTE + 1, 0)]);
+}
+
+#[test]
+fn a_step_is_kept_for_the_hold_though_the_condition_clears_at_once() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.look(1, Known::Met);
+    route.pass(20 * MINUTE, Known::Cleared);
+    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 0)]);
+}
+
+#[test]
+fn a_step_is_kept_while_the_load_that_is_left_says_that_it_would_be_back() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.offer(40 * MINUTE, 2.0);
+    assert_eq!(route.changes, [(1, 1)]);
+    route.offer(2 * MINUTE, 0.8);
+    assert_eq!(route.changes.len(), 2);
+}
+
+#[test]
+fn not_even_such_a_load_keeps_it_beyond_max_hold_or_when_nobody_follows_it() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.offer(3600, 2.0);
+    let mut left = Trace { climb: route.climb.clone(), seconds: route.seconds, ..Trace::new(ladder(&[1])) };
+    left.look(1, Known::Cleared);
+    assert_eq!(left.step(), 0);
+    route.offer(3601, 2.0);
+    assert_eq!(route.changes, [(1, 1), (7201, 0)]);
+}
+
+#[test]
+fn each_return_of_the_condition_doubles_the_hold() {
+    let mut route = Trace::new(Ladder { changes: 100, ..ladder(&[1]) });
+    route.under_a_load_that_one_step_halves(5 * 3600);
+    let kept: Vec<u64> = route.kept();
+    assert_eq!(kept[..4], [10, 20, 40, 80].map(|minutes| minutes * MINUTE));
+}
+
+#[test]
+fn a_load_that_comes_back_whenever_it_is_let_is_absorbed_in_the_end() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.under_a_load_that_one_step_halves(48 * 3600);
+    let (last, action) = *route.changes.last().unwrap();
+    assert_eq!((action, route.climb.spent), (0, true));
+    assert!(last < 9 * 3600, "{:?}", route.changes);
+    route.look(1, Known::Cleared);
+    route.look(1, Known::Met);
+    assert_eq!(route.action(), Some(Action::Prepend(1)));
+}
+
+#[test]
+fn a_step_ends_after_max_hold_until_the_condition_has_cleared() {
+    let mut route = Trace::new(ladder(&[1, 2]));
+    route.pass(24 * 3600, Known::Met);
+    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 2), (2 * 3600 + 1, 0)]);
+    assert_eq!(route.climb.because, "c; held for 7200s, which is the longest");
+    route.look(1, Known::Cleared);
+    route.look(1, Known::Met);
+    assert_eq!(route.action(), Some(Action::Prepend(1)));
+}
+
+#[test]
+fn over_the_budget_it_stays_and_says_so_and_the_way_back_is_always_open() {
+    let mut route = Trace::new(Ladder { changes: 2, hold: Duration::ZERO, step_every: Duration::ZERO, ..ladder(&[1]) });
+    for (known, over_budget, action) in
+        [(Known::Met, false, 1), (Known::Cleared, false, 0), (Known::Met, true, 0), (Known::Cleared, false, 0)]
+    {
+        route.look(1, known);
+        let changes = 1 + usize::from(action == 0);
+        let held_back = over_budget.then_some(HeldBack::OverBudget { changes, limit: 2 });
+        assert_eq!((route.climb.held_back, route.step()), (held_back, action));
+    }
+    route.pass(3600, Known::Met);
+    assert_eq!(route.changes, [(1, 1), (2, 0), (3602, 1)]);
+}
+
+#[test]
+fn time_that_was_not_seen_does_not_count_as_kept() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.look(1, Known::Met);
+    route.seconds += 3600;
+    route.look(1, Known::Cleared);
+    assert_eq!(route.step(), 1);
+}
+
+#[test]
+fn what_was_found_is_released_like_any_other_step() {
+    let mut route = Trace::new(ladder(&[1, 3]));
+    route.climb.found(&route.policy, Action::Prepend(3), Time(0));
+    route.look(1, Known::Unknown);
+    assert_eq!(route.action(), None);
+    route.pass(30 * MINUTE, Known::Cleared);
+    assert_eq!(route.changes, [(2, 3), (10 * MINUTE + 1, 1), (20 * MINUTE + 1, 0)]);
+}
+
+#[test]
+fn absorbing_keeps_the_path_plain() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.policy = Policy::Absorb;
+    route.look(1, Known::Met);
+    assert_eq!((route.action(), route.climb.because.as_str()), (Some(Action::Plain), "c; absorbed"));
+}
+
+#[test]
+fn no_step_up_without_the_harm_that_is_asked_for() {
+    let evidence = Some(Evidence { unanswered: Some(0.1), drops: false });
+    let mut route = Trace::new(Ladder { evidence, ..ladder(&[1, 2]) });
+    route.pass(60, Known::Met);
+    assert_eq!((route.step(), route.climb.held_back), (0, Some(HeldBack::NoEvidence)));
+    route.harm = Some("20.0 % of queries unanswered".into());
+    route.look(1, Known::Met);
+    assert_eq!(route.climb.because, "c; 20.0 % of queries unanswered; step 1 of 2");
+    route.harm = None;
+    route.pass(3600, Known::Met);
+    assert_eq!(route.changes, [(61, 1)]);
+    route.look(1, Known::Cleared);
+    assert_eq!(route.changes.len(), 2, "the way back asks for none");
+}
+
+#[test]
+fn a_withdrawal_has_a_budget_of_its_own() {
+    let mut route = Trace::new(Ladder {
+        steps: vec![Action::Prepend(1), Action::Withdraw],
+        step_every: Duration::from_secs(1),
+        hold: Duration::from_secs(1),
+        changes: 100,
+        ..ladder(&[])
+    });
+    route.pass(2, Known::Met);
+    assert_eq!(route.action(), Some(Action::Withdraw));
+    route.pass(10, Known::Cleared);
+    assert_eq!(route.action(), Some(Action::Plain));
+    route.pass(3000, Known::Met);
+    assert_eq!(route.action(), Some(Action::Prepend(1)));
+    assert_eq!(route.climb.held_back, Some(HeldBack::OverBudget { changes: 1, limit: 1 }));
+    route.pass(590, Known::Met);
+    assert_eq!(route.action(), Some(Action::Withdraw), "an hour after the first");
+}
+
+#[test]
+fn what_is_released_by_hand_is_plain_at_once_and_stays_so() {
+    let mut route = Trace::new(Ladder { changes: 2, ..ladder(&[1]) });
+    route.look(1, Known::Met);
+    route.release(None);
+    assert_eq!((route.step(), route.climb.because.as_str()), (0, "released by an operator"));
+    route.pass(3599, Known::Met);
+    assert_eq!((route.step(), route.climb.held_back), (0, Some(HeldBack::Released)));
+    route.pass(2, Known::Met);
+    assert_eq!(route.step(), 1, "an hour later");
+    // Over its budget now, and still.
+    route.release(Some(Duration::from_secs(7200)));
+    assert_eq!(route.step(), 0);
+    route.look(1, Known::Cleared);
+    route.pass(7100, Known::Met);
+    assert_eq!(route.step(), 0, "for as long as was said, whatever clears");
+    route.pass(100, Known::Met);
+    assert_eq!(route.step(), 1);
+}
+
+#[test]
+fn a_release_ends_when_the_condition_clears() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.look(1, Known::Met);
+    route.release(None);
+    route.look(1, Known::Cleared);
+    route.pass(600, Known::Met);
+    assert_eq!(route.step(), 1);
+}
+
+#[test]
+fn a_ladder_that_changes_changes_no_route_by_itself() {
+    for (steps, then) in [(&[1_u8, 2][..], 1), (&[2], 0), (&[2, 1], 2)] {
+        let mut route = Trace::new(ladder(&[1]));
+        route.look(1, Known::Met);
+        let new = Policy::Demote(ladder(steps));
+        route.climb = route.climb.under(&route.policy, &new);
+        route.policy = new;
+        route.look(1, Known::Met);
+        assert_eq!(route.step(), 1);
+        route.pass(700, Known::Cleared);
+        assert_eq!(route.changes[1].1, if then == 1 { 0 } else { then }, "{steps:?}");
+    }
+}
+
+#[test]
+fn a_route_that_is_to_absorb_comes_down_a_step_at_a_time() {
+    let mut route = Trace::new(ladder(&[1, 3]));
+    route.pass(11 * MINUTE, Known::Met);
+    route.climb = route.climb.under(&route.policy, &Policy::Absorb);
+    route.policy = Policy::Absorb;
+    route.pass(60 * MINUTE, Known::Met);
+    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 3), (20 * MINUTE + 1, 1), (30 * MINUTE + 1, 0)]);
+    assert_eq!(route.climb.left, None);
+}
+
+#[test]
+fn what_is_remembered_waits_for_what_the_router_announces() {
+    for (found, step) in [(Action::Prepend(3), 3), (Action::Plain, 0), (Action::Prepend(1), 1), (Action::Med(7), 0)] {
+        let mut route = Trace::new(ladder(&[1, 3]));
+        route.pass(11 * MINUTE, Known::Met);
+        route.restart();
+        route.pass(10, Known::Met);
+        assert_eq!(route.action(), None, "nothing is said before it is found");
+        route.find(found);
+        route.pass(60, Known::Met);
+        assert_eq!((route.step(), route.climb.rung(&route.policy).budget_left), (step, Some(2)));
+    }
+}
+
+#[test]
+fn a_step_whose_condition_is_never_known_ends_too() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.find(Action::Prepend(1));
+    route.pass(7199, Known::Unknown);
+    assert_eq!(route.action(), None);
+    route.pass(1, Known::Unknown);
+    assert_eq!(route.action(), Some(Action::Plain));
+}
+
+proptest! {
+    /// Whatever the condition does: the budget, the distances, one step at a time, the end of every hold.
+    #[test]
+    fn no_condition_makes_it_flap(
+        steps in 1_usize..4,
+        changes in 2_usize..7,
+        hold in 1_u64..900,
+        every in 1_u64..900,
+        longest in 900_u64..7200,
+        course in vec((1_u64..2000, prop_oneof![Just(Known::Met), Just(Known::Cleared)]), 1..80),
+    ) {
+        let ladder = Ladder {
+            hold: Duration::from_secs(hold),
+            step_every: Duration::from_secs(every),
+            max_hold: Duration::from_secs(longest),
+            changes,
+            ..ladder(&[1, 2, 3][..steps])
+        };
+        let mut route = Trace::new(ladder);
+        for (seconds, known) in course {
+            route.pass(seconds, known);
+        }
+        let mut left_plain = None;
+        for pair in route.changes.windows(2) {
+            let [(before, from), (at, to)] = [pair[0], pair[1]];
+            if from == 0 {
+                prop_assert!(at - before >= every, "{:?}", route.changes);
+                continue;
+            }
+            let back = to == 0;
+            prop_assert!(back || from.abs_diff(to) == 1, "{:?}", route.changes);
+            let left = *left_plain.get_or_insert(before);
+            prop_assert!(at - left <= longest, "{:?}", route.changes);
+            prop_assert!(at - left == longest || at - before >= hold.min(every), "{:?}", route.changes);
+            if back {
+                left_plain = None;
+            }
+        }
+        for hour in route.changes.windows(changes + 1) {
+            prop_assert!(hour[changes].0 - hour[0].0 >= 3600, "{:?}", route.changes);
+        }
+    }
+}
+
+proptest! {
+    /// However often it begins anew, and whatever the routers announce by then.
+    #[test]
+    fn no_restart_frees_a_budget(
+        changes in 2_usize..6,
+        withdrawals in 1_usize..3,
+        course in vec((1_u64..1500, any::<bool>(), 0_u8..6), 1..60),
+    ) {
+        let steps = vec![Action::Prepend(1), Action::Withdraw];
+        let (step_every, hold) = (Duration::from_secs(60), Duration::from_secs(30));
+        let mut route = Trace::new(Ladder { steps, step_every, hold, changes, withdrawals, ..ladder(&[]) });
+        let (mut all, mut away) = (Vec::new(), Vec::new());
+        for (seconds, met, what) in course {
+            if what == 0 {
+                let action = route.action().unwrap_or(Action::Plain);
+                route.restart();
+                route.find(action);
+            }
+            for _ in 0..seconds {
+                let before = route.climb.action;
+                route.look(1, if met { Known::Met } else { Known::Cleared });
+                if before.is_some() && route.climb.action != before {
+                    all.push(route.seconds);
+                    away.extend((route.climb.action == Some(Action::Withdraw)).then_some(route.seconds));
+                }
+            }
+        }
+        for (times, limit) in [(&all, changes), (&away, withdrawals)] {
+            for hour in times.windows(limit + 1) {
+                prop_assert!(hour[limit] - hour[0] >= 3600, "{times:?}");
+            }
+        }
+    }
+
+    /// RFC 2439 with a half-life of 15 minutes: the penalties of an attribute change, a withdrawal and the announcement
+    /// after one, and what suppresses, as the strictest receivers have them.
+    #[test]
+    fn with_the_defaults_no_route_is_ever_damped(
+        prepends in 0_usize..4,
+        withdraw in any::<bool>(),
+        course in vec((1_u64..4000, any::<bool>()), 1..40),
+    ) {
+        let mut steps: Vec<Action> = (1..).take(prepends).map(Action::Prepend).collect();
+        if withdraw || steps.is_empty() {
+            steps.push(Action::Withdraw);
+        }
+        let mut route = Trace::new(Ladder { steps, ..ladder(&[]) });
+        let penalties = [(500.0, 1000.0, 500.0, 2000.0), (500.0, 1000.0, 1000.0, 3000.0)];
+        let mut damped = [0.0_f64; 2];
+        for (seconds, met) in course {
+            for _ in 0..seconds {
+                let before = route.climb.action.unwrap_or(Action::Plain);
+                route.look(1, if met { Known::Met } else { Known::Cleared });
+                let after = route.climb.action.unwrap_or(Action::Plain);
+                for (sum, (change, away, back, limit)) in damped.iter_mut().zip(penalties) {
+                    *sum *= 0.5_f64.powf(1.0 / 900.0);
+                    *sum += match (before, after) {
+                        (before, after) if before == after => 0.0,
+                        (_, Action::Withdraw) => away,
+                        (Action::Withdraw, _) => back,
+                        (_, _) => change,
+                    };
+                    prop_assert!(*sum < limit, "{sum} after {} s", route.seconds);
+                }
+            }
+        }
+    }
+}
+
+/// A climb that is looked at each second, and its changes: when, and to how many prepends.
+struct Trace {
+    climb: Climb,
+    policy: Policy,
+    harm: Option<String>,
+    load: Option<f64>,
+    seconds: u64,
+    changes: Vec<(u64, u8)>,
+}
+
+impl Trace {
+    fn new(ladder: Ladder) -> Self {
+        let (climb, policy) = (Climb::new(), Policy::Demote(ladder));
+        Self { climb, policy, harm: None, load: None, seconds: 0, changes: Vec::new() }
+    }
+
+    fn look(&mut self, seconds: u64, known: Known) {
+        self.seconds += seconds;
+        let (at, elapsed) = (Time(self.seconds * 1_000_000_000), Duration::from_secs(seconds));
+        let before = self.step();
+        let why = || String::from("c");
+        let harm = |_| self.harm.clone();
+        self.climb.follow(&self.policy, Look { known, load: self.load, at, elapsed, why: &why, harm: &harm });
+        if self.step() != before {
+            self.changes.push((self.seconds, self.step()));
+        }
+    }
+
+    fn at(&self) -> Time {
+        Time(self.seconds * 1_000_000_000)
+    }
+
+    fn release(&mut self, time: Option<Duration>) {
+        self.climb.release(self.at(), time);
+        self.changes.push((self.seconds, self.step()));
+    }
+
+    fn find(&mut self, action: Action) {
+        let at = self.at();
+        self.climb.found(&self.policy, action, at);
+    }
+
+    /// Another engine goes on from what this one remembers, as a clock of its own has it.
+    fn restart(&mut self) {
+        let policy = self.policy.clone();
+        let route = Route { prefix: "p".into(), router: "r".into(), when: "c".into(), policy };
+        let record = self.climb.record(&route, self.at());
+        self.climb = Climb::new();
+        if let Some(record) = record {
+            self.climb = Climb::new().restored(&record, &self.policy, self.at());
+        }
+    }
+
+    fn pass(&mut self, seconds: u64, known: Known) {
+        (0..seconds).for_each(|_| self.look(1, known));
+    }
+
+    /// Met on the plain path, cleared on any other.
+    fn under_a_load_that_one_step_halves(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.look(1, if self.step() == 0 { Known::Met } else { Known::Cleared });
+        }
+    }
+
+    /// That many times falling is offered; each step leaves a third of it.
+    fn offer(&mut self, seconds: u64, offered: f64) {
+        for _ in 0..seconds {
+            let load = if self.step() == 0 { offered } else { offered / 3.0 };
+            self.load = Some(load);
+            let known = if load >= 1.4 { Known::Met } else { Known::Cleared };
+            self.look(1, known);
+        }
+    }
+
+    fn action(&self) -> Option<Action> {
+        self.climb.rung(&self.policy).action
+    }
+
+    fn step(&self) -> u8 {
+        if let Some(Action::Prepend(times)) = self.action() { times } else { 0 }
+    }
+
+    /// How long the path was demoted, each time.
+    fn kept(&self) -> Vec<u64> {
+        self.changes.chunks_exact(2).map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+}
