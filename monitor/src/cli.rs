@@ -33,6 +33,11 @@ pub enum Command {
     ///
     /// Exits 1 with file:line:col and what would be right if there is anything wrong with it.
     Check(Check),
+    /// Has the oopsd that runs take routes back to the plain path at once, and keep them there.
+    ///
+    /// No budget stands in the way. Says how each route was and is; exits 1 if one is not plain within 3 seconds, or if no
+    /// oopsd runs.
+    Release(Release),
 }
 
 /// Arguments of `run`.
@@ -87,6 +92,23 @@ pub struct Check {
     /// Write the files for BIRD to include that are not there yet, with nothing in effect in them.
     #[arg(long)]
     pub write_include: bool,
+}
+
+/// Arguments of `release`.
+#[derive(Debug, clap::Args)]
+pub struct Release {
+    /// The configuration file, which says where the state directory is.
+    #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
+    pub config: PathBuf,
+    /// The state directory of the oopsd that is meant, whatever the configuration says.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_directory: Option<PathBuf>,
+    /// Release this prefix, in place of all; may be repeated.
+    #[arg(long = "prefix", value_name = "PREFIX")]
+    pub prefixes: Vec<String>,
+    /// Keep them plain for this long, whatever their conditions do [default: until these have cleared, 1h at most].
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    pub time: Option<Duration>,
 }
 
 /// How to capture.

@@ -1,9 +1,11 @@
 //! One file for each subcommand.
 
 mod check;
+mod release;
 mod replay;
 mod run;
 
 pub use check::check;
+pub use release::release;
 pub use replay::replay;
 pub use run::run;

@@ -77,6 +77,14 @@ pub struct Capture {
     pub kernel_memory: u64,
 }
 
+/// The state directory that the file at `path` names, as far as that can be read, whatever else is wrong with it.
+#[must_use]
+pub fn state_directory_of(path: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let (root, _) = toml::de::DeTable::parse_recoverable(&text);
+    Some(PathBuf::from(root.get_ref().get("state-directory")?.get_ref().as_str()?))
+}
+
 /// What a configuration is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

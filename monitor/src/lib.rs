@@ -5,6 +5,7 @@ pub mod channel;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod http;
 pub mod interval;
 pub mod json;

@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             command::check(&arguments.config, arguments.write_include, &mut std::io::stdout().lock())
                 .map_err(Into::into)
         }
+        Command::Release(arguments) => command::release(&arguments, &mut std::io::stdout().lock()).map_err(Into::into),
         Command::Run(arguments) => command::run(&arguments).map_err(Into::into),
     };
     match outcome {

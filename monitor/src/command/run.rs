@@ -2,11 +2,13 @@
 //!
 //! One thread judges (`daemon`). Captures count in threads of their own; channels, routers and HTTP live in a runtime.
 
+mod asked;
 mod daemon;
 mod source;
 
 use crate::capture::running;
 use crate::cli::Run;
+use crate::control::Asked;
 use crate::{channel, config, http, privileges, router, state};
 use caps::Capability;
 use crossbeam_channel::{Receiver, Sender};
@@ -49,10 +51,17 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
-/// What the operating system's signals ask for.
+/// What the operating system's signals, and who uses the control socket, ask for.
 enum Order {
     Reload,
     Stop,
+    Asked(Asked),
+}
+
+impl From<Asked> for Order {
+    fn from(asked: Asked) -> Self {
+        Self::Asked(asked)
+    }
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -72,8 +81,8 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
         .enable_all()
         .build()
         .map_err(Error::Runtime)?;
-    let orders = orders(&runtime).map_err(Error::Runtime)?;
-    let mut daemon = Daemon::start(arguments, source, config, &runtime)?;
+    let (sender, orders) = orders(&runtime).map_err(Error::Runtime)?;
+    let mut daemon = Daemon::start(arguments, source, config, &runtime, sender)?;
     privileges::keep(daemon.needs());
     let outcome = daemon.judge(&orders);
     let farewell = daemon.stop();
@@ -87,7 +96,7 @@ pub fn run(arguments: &Run) -> Result<(), Error> {
     }
 }
 
-fn orders(runtime: &Runtime) -> io::Result<Receiver<Order>> {
+fn orders(runtime: &Runtime) -> io::Result<(Sender<Order>, Receiver<Order>)> {
     let (sender, receiver) = crossbeam_channel::unbounded();
     let _inside = runtime.enter();
     let forward = |kind: SignalKind, order: fn() -> Order| -> io::Result<()> {
@@ -108,5 +117,5 @@ fn orders(runtime: &Runtime) -> io::Result<Receiver<Order>> {
     forward(SignalKind::hangup(), || Order::Reload)?;
     forward(SignalKind::terminate(), || Order::Stop)?;
     forward(SignalKind::interrupt(), || Order::Stop)?;
-    Ok(receiver)
+    Ok((sender, receiver))
 }

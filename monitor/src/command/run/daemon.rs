@@ -8,6 +8,7 @@ use crate::capture::running::Running;
 use crate::channel::{self, Channels};
 use crate::cli::Run;
 use crate::config::Config;
+use crate::control::Control;
 use crate::http::{self, Board};
 use crate::interval::Intervals;
 use crate::metrics::{self, Snapshot};
@@ -16,13 +17,13 @@ use crate::router::{self, Routers};
 use crate::state::{self, State};
 use crate::summary::Summary;
 use caps::Capability;
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use engine::{Action, Engine, Intent, Plan, Route, Sample, Time, Wall};
 use std::io::{self, ErrorKind, Stdout};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 /// How long channels get to say what they still have to say when the daemon stops.
 const FAREWELL: Duration = Duration::from_millis(1_200);
@@ -34,12 +35,16 @@ pub(super) struct Daemon {
     started: Instant,
     attribution: Arc<Attribution>,
     capture: Running,
-    engine: Engine,
+    pub(super) engine: Engine,
     channels: Channels,
-    routers: Routers,
+    pub(super) routers: Routers,
     /// Where routes are remembered; `None` without routes, and in a dry run.
     state: Option<State>,
     dry_run: bool,
+    /// Who asks for something, while there is a state directory to ask in.
+    control: Option<Control>,
+    orders: Sender<Order>,
+    runtime: Handle,
     /// The routers, as configured before, and the routes that are not configured any more and come down.
     leaving: (Vec<router::Config>, Vec<Route>),
     board: Option<Arc<Board>>,
@@ -52,7 +57,13 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    pub(super) fn start(arguments: &Run, source: Source, mut config: Config, runtime: &Runtime) -> Result<Self, Error> {
+    pub(super) fn start(
+        arguments: &Run,
+        source: Source,
+        mut config: Config,
+        runtime: &Runtime,
+        orders: Sender<Order>,
+    ) -> Result<Self, Error> {
         let rows = arguments.json || arguments.interval.is_some() || source.observes();
         let every = arguments.interval.unwrap_or(Duration::from_secs(1));
         if arguments.interval.is_some() {
@@ -79,8 +90,11 @@ impl Daemon {
             routes = config.plan.routes.len(),
             "counting"
         );
-        Ok(Self {
+        let mut daemon = Self {
             engine,
+            control: None,
+            orders,
+            runtime: runtime.handle().clone(),
             leaving: (Vec::new(), leaving),
             state,
             dry_run: arguments.dry_run,
@@ -97,7 +111,9 @@ impl Daemon {
             rows: rows.then(|| Printer::new(io::stdout(), arguments.json)),
             first: wall(),
             found: false,
-        })
+        };
+        daemon.listen();
+        Ok(daemon)
     }
 
     /// Takes the state directory, if there are routes that may be changed; and those routes that come down.
@@ -140,6 +156,7 @@ impl Daemon {
                         self.reload()?;
                         ticks = crossbeam_channel::tick(self.config.plan.tick);
                     }
+                    Ok(Order::Asked(asked)) => self.answer(asked),
                     Ok(Order::Stop) | Err(_) => return Ok(()),
                 },
             }
@@ -195,8 +212,20 @@ impl Daemon {
         self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, view))
     }
 
+    /// Lets itself be asked, once there is a state directory.
+    fn listen(&mut self) {
+        let (None, Some(state)) = (&self.control, &self.state) else { return };
+        match Control::start(state.directory(), self.orders.clone(), &self.runtime) {
+            Ok(control) => self.control = Some(control),
+            Err(error) => {
+                let directory = state.directory().display();
+                tracing::warn!("no control socket in {directory}, so `oopsd release` cannot work: {error}");
+            }
+        }
+    }
+
     /// Writes down what will have been done, and does it.
-    fn announce(&mut self, intents: &[Intent]) {
+    pub(super) fn announce(&mut self, intents: &[Intent]) {
         if let Some(state) = &mut self.state {
             state.keep(self.engine.records());
         }
@@ -312,6 +341,7 @@ impl Daemon {
             let at = self.time(Instant::now());
             let (state, _) = Self::remember(config, self.dry_run, &mut self.engine, at)?;
             self.state = state;
+            self.listen();
         }
         self.channels.reload(&config.channels)?;
         let former = std::mem::take(&mut self.leaving);

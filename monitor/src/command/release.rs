@@ -1,0 +1,123 @@
+//! `oopsd release`: asks the oopsd that runs to take routes back to the plain path, and waits until routers say that they are.
+
+use crate::cli::Release;
+use crate::config::units::show_duration;
+use crate::config::{Config, Purpose, state_directory_of};
+use crate::control::{Answer, NAME, Request, Route};
+use crate::router;
+use crate::state;
+use std::io::{self, BufRead as _, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long routers may take until they are asked no more.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// Why nothing was released, or not everything.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers.
+    #[error("no oopsd answers at {}{}", path.display(), otherwise(switches))]
+    Nobody {
+        /// The socket.
+        path: PathBuf,
+        /// What brings the plain paths back without it.
+        switches: Vec<String>,
+        /// Why.
+        source: io::Error,
+    },
+    /// It refused.
+    #[error("{0}")]
+    Refused(String),
+    /// The answer is not one.
+    #[error("what answers at {} is no oopsd of this version", path.display())]
+    Nonsense {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Routers do not say that they are plain.
+    #[error("not all of them are plain yet: oopsd goes on trying")]
+    NotYet,
+    /// Standard output.
+    #[error("cannot write to standard output")]
+    Output(#[from] io::Error),
+}
+
+fn otherwise(switches: &[String]) -> String {
+    if switches.is_empty() { String::new() } else { format!("; without it: {}", switches.join("; ")) }
+}
+
+/// Releases routes and prints to `out` how they were and are.
+///
+/// # Errors
+/// When no oopsd runs or it refuses, or routers do not follow.
+pub fn release(arguments: &Release, out: &mut impl Write) -> Result<(), Error> {
+    let config = Config::load(&arguments.config, Purpose::Judge).ok();
+    // What is wrong with the rest of the file must not be in the way.
+    let configured =
+        config.as_ref().map_or_else(|| state_directory_of(&arguments.config), |it| it.state_directory.clone());
+    let directory = arguments.state_directory.clone().unwrap_or_else(|| state::directory(configured.as_deref()));
+    let path = directory.join(NAME);
+    let switches = config.iter().flat_map(|config| &config.routers).filter_map(switch).collect();
+    let before =
+        ask(&path, &Request::Routes).map_err(|source| Error::Nobody { path: path.clone(), switches, source })?;
+    let before = routes(&path, before)?;
+    let seconds = arguments.time.map(|time| time.as_secs());
+    let request = Request::Release { prefixes: arguments.prefixes.clone(), seconds };
+    let mut now = routes(&path, ask(&path, &request)?)?;
+    let begun = Instant::now();
+    let plain = |route: &Route| route.seen.as_deref() == Some("plain");
+    while !now.iter().all(plain) && begun.elapsed() < SETTLED {
+        std::thread::sleep(Duration::from_millis(50));
+        let all = routes(&path, ask(&path, &Request::Routes)?)?;
+        now = now.iter().map(|one| all.iter().find(|other| same(one, other)).unwrap_or(one).clone()).collect();
+    }
+    let kept = arguments.time.map_or_else(
+        || String::from("until its condition has cleared, 1h at most"),
+        |time| format!("for {}", show_duration(time)),
+    );
+    for route in &now {
+        let was = before.iter().find(|other| same(route, other)).and_then(|route| route.seen.as_deref());
+        let (was, is) = (was.unwrap_or("not known"), route.seen.as_deref().unwrap_or("not known"));
+        let wrong = route.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+        writeln!(out, "{} on {}: was {was}, is {is}{wrong}; stays plain {kept}", route.prefix, route.router)?;
+    }
+    out.flush()?;
+    if now.iter().all(plain) { Ok(()) } else { Err(Error::NotYet) }
+}
+
+fn same(one: &Route, other: &Route) -> bool {
+    one.prefix == other.prefix && one.router == other.router
+}
+
+/// What brings plain paths back with oopsd dead.
+fn switch(router: &router::Config) -> Option<String> {
+    if let router::Config::KernelTable(table) = router {
+        let table = table.table;
+        return Some(format!("ip route flush table {table}; ip -6 route flush table {table}"));
+    }
+    None
+}
+
+fn ask(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = Vec::new();
+    BufReader::new(stream).read_until(b'\n', &mut answer)?;
+    Ok(answer)
+}
+
+fn routes(path: &Path, answer: Vec<u8>) -> Result<Vec<Route>, Error> {
+    match serde_json::from_slice(&answer) {
+        Ok(Answer::Routes(routes)) => Ok(routes),
+        Ok(Answer::Error(error)) => Err(Error::Refused(error)),
+        Err(_) => Err(Error::Nonsense { path: path.to_owned() }),
+    }
+}

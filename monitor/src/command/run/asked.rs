@@ -1,0 +1,48 @@
+//! What the control socket is asked: how routes are, and to take them back.
+
+use super::daemon::Daemon;
+use crate::control::{Answer, Asked, Request, Route};
+use std::time::Duration;
+
+impl Daemon {
+    /// Does what is asked, and says what came of it. Does not wait for routers.
+    pub(super) fn answer(&mut self, asked: Asked) {
+        let answer = match asked.request {
+            Request::Routes => Answer::Routes(self.routes()),
+            Request::Release { prefixes, seconds } => self.release(&prefixes, seconds.map(Duration::from_secs)),
+        };
+        // Who asked may have gone.
+        let _ = asked.answer.send(answer);
+    }
+
+    fn routes(&self) -> Vec<Route> {
+        let status = self.routers.status().into_iter().map(|status| Route {
+            prefix: status.prefix,
+            router: status.router,
+            wanted: status.wanted.map(|action| action.to_string()),
+            seen: status.seen.map(|action| action.to_string()),
+            error: status.error,
+        });
+        status.collect()
+    }
+
+    /// All of these prefixes, or nothing.
+    fn release(&mut self, prefixes: &[String], time: Option<Duration>) -> Answer {
+        let mut routes = self.routes();
+        if let Some(unknown) = prefixes.iter().find(|prefix| routes.iter().all(|route| route.prefix != **prefix)) {
+            let known: Vec<&str> = routes.iter().map(|route| route.prefix.as_str()).collect();
+            return Answer::Error(format!("there is no route {unknown}; there are: {}", known.join(", ")));
+        }
+        routes.retain(|route| prefixes.is_empty() || prefixes.contains(&route.prefix));
+        let release = |route: &Route| self.engine.release(&route.router, &route.prefix, time);
+        let intents: Vec<_> = routes.iter().filter_map(release).collect();
+        for intent in &intents {
+            tracing::info!(prefix = intent.prefix, router = intent.router, "released by an operator");
+        }
+        self.announce(&intents);
+        for route in &mut routes {
+            route.wanted = Some(String::from("plain"));
+        }
+        Answer::Routes(routes)
+    }
+}
