@@ -22,6 +22,8 @@ pub const NAME: &str = "control";
 
 /// As long as a request may be, in bytes.
 const MOST: u64 = 64 << 10;
+/// As long as it may take to ask, while others wait.
+const ASKING: Duration = Duration::from_secs(1);
 /// As long as one connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -150,8 +152,9 @@ async fn ask<T: From<Asked>>(stream: &mut UnixStream, owner: u32, to: &Sender<T>
         return Err(String::from("only root and the user of oopsd may ask"));
     }
     let mut line = Vec::new();
-    let read = BufReader::new(stream.take(MOST)).read_until(b'\n', &mut line).await;
-    read.map_err(|error| format!("cannot read the request: {error}"))?;
+    let mut reader = BufReader::new(stream.take(MOST));
+    let read = tokio::time::timeout(ASKING, reader.read_until(b'\n', &mut line)).await;
+    read.map_err(|_| String::from("too slow"))?.map_err(|error| format!("cannot read the request: {error}"))?;
     if line.last() != Some(&b'\n') {
         return Err(format!("a request is one line of at most {MOST} bytes"));
     }

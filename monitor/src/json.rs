@@ -1,11 +1,11 @@
-//! The JSON that people parse: signals, intervals, the summary. The keys are stable, and so is their order.
+//! The JSON that people parse: signals, intents, intervals, the summary. The keys are stable, and so is their order.
 
 mod report;
 
 pub use report::{interval, summary};
 
 use engine::signal::Named;
-use engine::{Arguments, Signal, Wall};
+use engine::{Arguments, Intent, Signal, Wall};
 use jiff::Timestamp;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -51,6 +51,23 @@ pub fn letter(signal: &Signal, delivery: Delivery) -> impl Serialize + '_ {
         arguments: ArgumentsObject(&signal.arguments),
         delivery,
     }
+}
+
+/// An intent as an object.
+#[must_use]
+pub fn intent(wall: Wall, intent: &Intent) -> impl Serialize + '_ {
+    let Intent { router, prefix, action, because } = intent;
+    IntentObject { r#type: "intent", at: at(wall), prefix, router, action: action.to_string(), because }
+}
+
+#[derive(Serialize)]
+struct IntentObject<'a> {
+    r#type: &'static str,
+    at: String,
+    prefix: &'a str,
+    router: &'a str,
+    action: String,
+    because: &'a str,
 }
 
 /// A time as RFC 3339 has it, in UTC and milliseconds.
@@ -140,7 +157,7 @@ impl<K: Serialize, I: Iterator<Item = (K, u64)> + Clone> Serialize for Counts<I>
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use engine::{State, Time};
+    use engine::{Action, State, Time};
     use std::time::Duration;
 
     #[test]
@@ -150,6 +167,18 @@ pub(crate) mod tests {
             r#"{"type":"signal","seq":1,"at":"2026-01-01T00:00:03.200Z","condition":"nl-overload","kind":"query-rate","#
                 .to_owned()
                 + r#""state":"met","scope":{"zone":"nl."},"value":120345.0,"threshold":100000.0,"window_seconds":1.0,"arguments":{}}"#
+        );
+    }
+
+    #[test]
+    fn an_intent_has_its_keys_in_their_order() {
+        let (router, prefix, because) = ("bird".into(), "192.0.2.0/24".into(), "nl-overload met".into());
+        let object = Intent { router, prefix, action: Action::Prepend(3), because };
+        assert_eq!(
+            serde_json::to_string(&intent(Wall(0), &object)).unwrap(),
+            r#"{"type":"intent","at":"1970-01-01T00:00:00.000Z","prefix":"192.0.2.0/24","router":"bird","action":"prepend 3","#
+                .to_owned()
+                + r#""because":"nl-overload met"}"#
         );
     }
 

@@ -43,13 +43,13 @@ impl<W: Write> Printer<W> {
         )
     }
 
-    /// How a prefix would be announced now. Not part of the JSON, whose keys are stable.
+    /// How a prefix would be announced now.
     ///
     /// # Errors
     /// As for [`Printer::signal`].
     pub fn intent(&mut self, at: engine::Wall, intent: &Intent) -> io::Result<()> {
         if self.json {
-            return Ok(());
+            return self.line(&json::intent(at, intent));
         }
         let Intent { router, prefix, action, because } = intent;
         writeln!(self.out, "{}  {prefix} on {router} would be {action}: {because}", json::at(at))

@@ -13,6 +13,7 @@ mod ladder;
 mod memory;
 mod observing;
 mod refusals;
+mod release;
 mod reload;
 mod stalls;
 mod stopping;
