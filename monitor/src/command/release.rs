@@ -64,15 +64,15 @@ pub fn release(arguments: &Release, out: &mut impl Write) -> Result<(), Error> {
     let switches = config.iter().flat_map(|config| &config.routers).filter_map(switch).collect();
     let before =
         ask(&path, &Request::Routes).map_err(|source| Error::Nobody { path: path.clone(), switches, source })?;
-    let before = routes(&path, before)?;
+    let before = routes(&path, &before)?;
     let seconds = arguments.time.map(|time| time.as_secs());
     let request = Request::Release { prefixes: arguments.prefixes.clone(), seconds };
-    let mut now = routes(&path, ask(&path, &request)?)?;
+    let mut now = routes(&path, &ask(&path, &request)?)?;
     let begun = Instant::now();
     let plain = |route: &Route| route.seen.as_deref() == Some("plain");
     while !now.iter().all(plain) && begun.elapsed() < SETTLED {
         std::thread::sleep(Duration::from_millis(50));
-        let all = routes(&path, ask(&path, &Request::Routes)?)?;
+        let all = routes(&path, &ask(&path, &Request::Routes)?)?;
         now = now.iter().map(|one| all.iter().find(|other| same(one, other)).unwrap_or(one).clone()).collect();
     }
     let kept = arguments.time.map_or_else(
@@ -114,8 +114,8 @@ fn ask(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-fn routes(path: &Path, answer: Vec<u8>) -> Result<Vec<Route>, Error> {
-    match serde_json::from_slice(&answer) {
+fn routes(path: &Path, answer: &[u8]) -> Result<Vec<Route>, Error> {
+    match serde_json::from_slice(answer) {
         Ok(Answer::Routes(routes)) => Ok(routes),
         Ok(Answer::Error(error)) => Err(Error::Refused(error)),
         Err(_) => Err(Error::Nonsense { path: path.to_owned() }),
