@@ -121,8 +121,8 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Routers {
     reconcilers: Vec<(Config, Reconciler)>,
-    /// What the files of BIRDs are to define, by router: other ladders do not make another router.
-    levels: BTreeMap<String, bird::Levels>,
+    /// What of a BIRD outlives a reload, by router: other ladders do not make another router.
+    birds: BTreeMap<String, bird::Lasting>,
     dry_run: bool,
     runtime: Handle,
 }
@@ -135,7 +135,7 @@ impl Routers {
     /// # Errors
     /// A route that names no router or no prefix; a socket that cannot be opened. A table that cannot be read is retried and in [`Self::status`].
     pub fn start(configs: &[Config], routes: &[Route], dry_run: bool, runtime: Handle) -> Result<Self, Error> {
-        let mut routers = Self { reconcilers: Vec::new(), levels: BTreeMap::new(), dry_run, runtime };
+        let mut routers = Self { reconcilers: Vec::new(), birds: BTreeMap::new(), dry_run, runtime };
         routers.replace(configs, routes)?;
         Ok(routers)
     }
@@ -152,7 +152,7 @@ impl Routers {
         }
         for config in configs {
             if let Config::Bird(config) = config {
-                self.levels.entry(config.name.clone()).or_default().replace(config, routes);
+                self.birds.entry(config.name.clone()).or_default().replace(config, routes);
             }
         }
         let mut fresh = Vec::new();
@@ -179,8 +179,8 @@ impl Routers {
                 Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
             }
             Config::Bird(config) => {
-                let levels = self.levels.get(&config.name).cloned().unwrap_or_default();
-                let announcer = bird::Bird::new(config.clone(), levels, self.dry_run);
+                let lasting = self.birds.get(&config.name).cloned().unwrap_or_default();
+                let announcer = bird::Bird::new(config.clone(), lasting, self.dry_run);
                 Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
             }
         }

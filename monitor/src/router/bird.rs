@@ -38,9 +38,6 @@ const EXPORTING: Duration = Duration::from_secs(2);
 /// Between two looks at that.
 const POLL: Duration = Duration::from_millis(10);
 
-/// One `configure` of ours at a time, also while a reload replaces who asks for it.
-static CONFIGURING: Mutex<()> = Mutex::const_new(());
-
 /// BIRD as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -96,6 +93,12 @@ pub enum Error {
         /// The file.
         include: PathBuf,
     },
+    /// The file was there a moment ago.
+    #[error("{}: somebody took it away or damaged it", include.display())]
+    Vanished {
+        /// The file.
+        include: PathBuf,
+    },
     /// There is no such BGP protocol.
     #[error("BIRD has no BGP protocol {protocol}: correct `protocols`")]
     NoProtocol {
@@ -127,18 +130,23 @@ pub enum Error {
     },
 }
 
-/// The levels that the file is to define, as the configuration is now. Clones are of the same.
+/// What stays when a reload replaces a [`Bird`] of the same name. Clones are of the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Levels(Arc<Shared<BTreeSet<Level>>>);
+pub(super) struct Lasting {
+    /// The levels that the file is to define, as the configuration is now.
+    levels: Arc<Shared<BTreeSet<Level>>>,
+    /// Held by whoever changes the file: one `configure` of ours at a time.
+    changing: Arc<Mutex<()>>,
+}
 
-impl Levels {
+impl Lasting {
     /// Takes up the levels of other routes.
     pub(super) fn replace(&self, config: &Config, routes: &[Route]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = config.levels(routes);
+        *self.levels.lock().unwrap_or_else(PoisonError::into_inner) = config.levels(routes);
     }
 
-    fn now(&self) -> BTreeSet<Level> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn levels(&self) -> BTreeSet<Level> {
+        self.levels.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -147,7 +155,7 @@ impl Levels {
 pub(super) struct Bird {
     config: Config,
     include: Include,
-    levels: Levels,
+    lasting: Lasting,
     dry_run: bool,
     /// What was last reported as in the file and of no route.
     foreign: BTreeSet<IpNet>,
@@ -155,9 +163,9 @@ pub(super) struct Bird {
 
 impl Bird {
     /// With `dry_run` it writes nothing, not even a first file.
-    pub(super) fn new(config: Config, levels: Levels, dry_run: bool) -> Self {
+    pub(super) fn new(config: Config, lasting: Lasting, dry_run: bool) -> Self {
         let include = Include::new(&config.include);
-        Self { config, include, levels, dry_run, foreign: BTreeSet::new() }
+        Self { config, include, lasting, dry_run, foreign: BTreeSet::new() }
     }
 
     async fn look(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, Error> {
@@ -216,7 +224,7 @@ impl Bird {
         if sum.is_none() {
             return Err(Error::NotIncluded { include: self.config.include.clone() });
         }
-        let mut levels = self.levels.now();
+        let mut levels = self.lasting.levels();
         if let Found::Constants(constants) = found {
             levels.extend(constants.levels());
         }
@@ -240,12 +248,12 @@ impl Bird {
         found: &Found,
         running: &BTreeMap<IpNet, Option<Level>>,
     ) -> Result<(), Error> {
-        let levels = self.levels.now();
+        let levels = self.lasting.levels();
         let lacks = !matches!(found, Found::Constants(constants) if constants.levels().is_superset(&levels));
         if !lacks || self.dry_run {
             return Ok(());
         }
-        let _one = CONFIGURING.lock().await;
+        let _one = self.lasting.changing.lock().await;
         let (router, file) = (&self.config.name, self.config.include.display());
         let mut constants = Constants::default();
         match found {
@@ -275,20 +283,21 @@ impl Bird {
     }
 
     async fn change(&self, wanted: &BTreeMap<IpNet, Option<Level>>) -> Result<Vec<Failure>, Error> {
-        let _one = CONFIGURING.lock().await;
+        let _one = self.lasting.changing.lock().await;
         let mut control = Control::open(&self.config.socket).await?;
         control.knows_empty_sets()?;
         let found = self.file(Include::read).await?;
-        let mut constants = match &found {
-            Found::Constants(constants) => constants.clone(),
-            Found::Nothing | Found::Damaged(_) => Constants::default(),
+        let Found::Constants(there) = &found else {
+            // What it said of other prefixes is not known here: the next look asks BIRD, and writes it anew.
+            return Err(Error::Vanished { include: self.config.include.clone() });
         };
-        constants.define(&self.levels.now());
+        let mut constants = there.clone();
+        constants.define(&self.lasting.levels());
         for (prefix, level) in wanted {
             constants.set(*prefix, *level);
         }
         let sum = constants.sum().to_string();
-        let same = found == Found::Constants(constants.clone());
+        let same = *there == constants;
         if !same || control.eval(SUM).await?.as_ref() != Some(&sum) {
             self.configure(&mut control, (!same).then_some(constants)).await?;
             if control.eval(SUM).await? != Some(sum) {

@@ -1,4 +1,4 @@
-//! SIGKILL at any moment: BIRD always finds a file that it takes, nothing passes that was not wanted, and the next run ends right.
+//! SIGKILL at any moment, of oopsd and of BIRD: BIRD always finds a file that it takes, nothing passes that was not wanted, and the next run ends right.
 
 use crate::lab::{Dice, Lab};
 use anyhow::{Context, Result, ensure};
@@ -6,8 +6,8 @@ use core::time::Duration;
 use std::time::Instant;
 use tests::lab::peering::{V4, V6};
 
-/// So many times it is killed.
-const TIMES: u32 = 150;
+/// So many times oopsd is killed.
+const TIMES: u32 = 200;
 
 #[test]
 fn killed_at_any_moment_the_file_is_whole_and_the_end_is_right() -> Result<()> {
@@ -21,10 +21,7 @@ fn killed_at_any_moment_the_file_is_whole_and_the_end_is_right() -> Result<()> {
             oopsd.want(prefix, action)?;
         }
         // From before it is read to after it is on the wire.
-        let until = Instant::now() + Duration::from_micros(dice.below(25_000));
-        while Instant::now() < until {
-            core::hint::spin_loop();
-        }
+        linger(dice.below(25_000));
         oopsd.running.kill();
         lab.boots().with_context(|| format!("kill {round}"))?;
         let left = std::fs::read_dir(lab.folder.path())?.count() > 1;
@@ -46,4 +43,35 @@ fn killed_at_any_moment_the_file_is_whole_and_the_end_is_right() -> Result<()> {
         oopsd.sees(prefix, action)?;
     }
     lab.undisturbed()
+}
+
+#[test]
+fn bird_killed_at_any_moment_of_a_change_ends_right() -> Result<()> {
+    let Some(mut lab) = Lab::new()? else { return Ok(()) };
+    let (mut oopsd, mut dice) = (lab.oopsd()?, Dice::new());
+    for round in 0..6 {
+        let wanted = [(V4, dice.action()), (V6, dice.action())];
+        for (prefix, action) in wanted {
+            oopsd.want(prefix, action)?;
+        }
+        linger(dice.below(8_000));
+        lab.bird.running().kill();
+        lab.boots().with_context(|| format!("kill {round}"))?;
+        lab.bird.restart()?;
+        lab.peering.listener.up(2, Duration::from_secs(20))?;
+        for (prefix, action) in wanted {
+            lab.reaches(prefix, action).with_context(|| format!("kill {round}"))?;
+        }
+    }
+    // A session's end is no UPDATE that withdraws.
+    let withdrawals = lab.peering.listener.withdrawals(lab.start);
+    ensure!(withdrawals.is_empty(), "{withdrawals:?}");
+    Ok(())
+}
+
+fn linger(microseconds: u64) {
+    let until = Instant::now() + Duration::from_micros(microseconds);
+    while Instant::now() < until {
+        core::hint::spin_loop();
+    }
 }
