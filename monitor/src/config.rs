@@ -17,6 +17,7 @@ mod prefixes;
 mod rate;
 mod route;
 mod router;
+mod speaker;
 mod step;
 pub mod units;
 mod when;
@@ -229,10 +230,11 @@ fn routing<'i>(
 ) -> (Vec<routers::Config>, Vec<Route>, Vec<IpNet>) {
     let (mut taken, mut routed) = (router::Taken::default(), Vec::new());
     let tables = root.tables(document, "router").into_iter();
-    let routers: Vec<_> = tables.filter_map(|table| router::read(document, table, &mut taken)).collect();
+    let mut routers: Vec<_> = tables.filter_map(|table| router::read(document, table, &mut taken)).collect();
     let known = route::Known { names: &taken.names, routers: &routers, conditions, listed, watched };
     let tables = root.tables(document, "route").into_iter();
-    let routes = tables.filter_map(|table| route::read_route(document, table, &known, &mut routed)).collect();
+    let routes: Vec<_> = tables.filter_map(|table| route::read_route(document, table, &known, &mut routed)).collect();
+    routers.iter_mut().for_each(|router| router.learn(&routes));
     (routers, routes, routed)
 }
 

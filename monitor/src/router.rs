@@ -3,7 +3,9 @@
 //! An intent is level-triggered: only the newest for a prefix matters, and it is made so, read back and kept so. Starting, stopping, reloading
 //! and crashing change no route: a prefix nothing is wanted of is only read. How prefixes come to be wanted so is `engine::ladder`'s.
 
+pub mod announcement;
 pub mod bird;
+pub mod exabgp;
 pub mod kernel_table;
 mod reconcile;
 
@@ -22,6 +24,8 @@ pub enum Config {
     KernelTable(kernel_table::Config),
     /// BIRD by a file that its configuration includes, and its control socket.
     Bird(bird::Config),
+    /// ExaBGP, over its named pipes.
+    Exabgp(exabgp::Config),
 }
 
 impl Config {
@@ -31,6 +35,7 @@ impl Config {
         match self {
             Self::KernelTable(config) => &config.name,
             Self::Bird(config) => &config.name,
+            Self::Exabgp(config) => &config.name,
         }
     }
 
@@ -39,7 +44,15 @@ impl Config {
     pub fn may_withdraw(&self) -> bool {
         match self {
             Self::KernelTable(_) => true,
-            Self::Bird(_) => false,
+            Self::Bird(_) | Self::Exabgp(_) => false,
+        }
+    }
+
+    /// Learns what the routes may ask of it.
+    pub(crate) fn learn(&mut self, routes: &[Route]) {
+        match self {
+            Self::KernelTable(_) | Self::Bird(_) => {}
+            Self::Exabgp(config) => config.plain.learn(&config.name, routes),
         }
     }
 
@@ -49,6 +62,7 @@ impl Config {
         match self {
             Self::KernelTable(_) => kernel_table::refuses(action),
             Self::Bird(_) => None,
+            Self::Exabgp(config) => config.plain.refuses(action),
         }
     }
 }
@@ -113,6 +127,12 @@ pub enum Error {
     /// BIRD did not.
     #[error(transparent)]
     Bird(#[from] bird::Error),
+    /// ExaBGP did not.
+    #[error(transparent)]
+    Exabgp(#[from] exabgp::Error),
+    /// An announcement is left alone.
+    #[error(transparent)]
+    Announcement(#[from] announcement::Error),
 }
 
 /// All routers, running: keeps what is seen equal to what is wanted.
@@ -158,7 +178,11 @@ impl Routers {
         let mut fresh = Vec::new();
         for (config, prefixes) in configs.iter().zip(&prefixes) {
             if !self.reconcilers.iter().any(|(running, _)| running == config) {
-                fresh.push((config.clone(), self.reconciler(config, prefixes)?));
+                let reconciler = self.reconciler(config, prefixes)?;
+                if let Some((_, former)) = self.reconcilers.iter().find(|(former, _)| former.name() == config.name()) {
+                    reconciler.inherit(former);
+                }
+                fresh.push((config.clone(), reconciler));
             }
         }
         self.reconcilers.retain(|(running, _)| configs.contains(running));
@@ -176,6 +200,10 @@ impl Routers {
         match config {
             Config::KernelTable(config) => {
                 let announcer = kernel_table::KernelTable::open(config.clone())?;
+                Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
+            }
+            Config::Exabgp(config) => {
+                let announcer = exabgp::Exabgp::new(config.clone());
                 Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
             }
             Config::Bird(config) => {

@@ -123,11 +123,12 @@ fn every_known_key_is_in_the_example() {
     let text: String = names.map(table).concat()
         + "[[channel]]\ntype = 'log'\nxyz = 1\n[[channel]]\ntype = 'webhook'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n"
-        + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n";
+        + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n"
+        + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n";
     let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
-    assert_eq!(lists.len(), 10);
+    assert_eq!(lists.len(), 11);
     for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
         assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
     }

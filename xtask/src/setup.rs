@@ -63,7 +63,7 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         Purpose::Demo => &["bird2", "dnsperf", "iproute2", "knot", "procps"],
         #[rustfmt::skip]
         Purpose::Test => &[
-            "bird2", "bpftool", "dnsperf", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps",
+            "bird2", "bpftool", "dnsperf", "exabgp", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps",
             "prometheus", "tcpdump", "tshark", "unbound",
         ],
         Purpose::Bench => &["dnsperf", "dnstop", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],

@@ -6,6 +6,7 @@ use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::privileges;
 use crate::router::Config as Router;
+use crate::router::announcement::Plain;
 use crate::router::{bird, kernel_table};
 use caps::Capability;
 use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
@@ -194,12 +195,25 @@ fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::
             line(out, "writes", &format!("{}; bird.conf needs:", bird.include.display()))?;
             bird::bird_fragment(bird, routes)
         }
+        Router::Exabgp(exabgp) => {
+            let (pipes, dialect) = (exabgp.pipes.display(), exabgp.dialect.number());
+            line(out, "speaks", &format!("to ExaBGP by {pipes}.in and .out, in dialect {dialect}"))?;
+            return line(out, "plain", &plain(&exabgp.plain));
+        }
     };
     writeln!(out)?;
     for text in text.lines() {
         if text.is_empty() { writeln!(out)? } else { writeln!(out, "    {text}")? }
     }
     Ok(())
+}
+
+/// What a router announces without oopsd, as far as oopsd changes it.
+fn plain(plain: &Plain) -> String {
+    let med = plain.med.map_or_else(|| String::from("no med"), |med| format!("med {med}"));
+    let communities: Vec<String> = plain.communities.iter().map(|(of, value)| format!("{of}:{value}")).collect();
+    let communities = if communities.is_empty() { String::from("none") } else { communities.join(", ") };
+    format!("{med}; communities: {communities}; all the rest is left as it is")
 }
 
 /// Where a URL leads, without what may be a secret in its path or query.

@@ -78,6 +78,9 @@ pub const BIRD_INCLUDE: &str = "/var/lib/oopsd/bird/oopsd.conf";
 /// Where what routes have been through is kept, if systemd does not say.
 pub const STATE_DIRECTORY: &str = "/var/lib/oopsd";
 
+/// The pipes of ExaBGP where Debian's service makes them, without `.in` and `.out`.
+pub const EXABGP_PIPES: &str = "/run/exabgp/exabgp";
+
 /// Where `/metrics` is served when `[metrics]` says nothing else.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);
 

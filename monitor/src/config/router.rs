@@ -1,7 +1,8 @@
 //! `[[router]]`: who announces prefixes. What is long to read has a file of its own.
 
 use super::document::{Document, Table};
-use super::{bird, word};
+use super::nearest::listed;
+use super::{bird, speaker, word};
 use crate::router::{Config, kernel_table};
 use std::path::PathBuf;
 
@@ -27,13 +28,15 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, taken:
         word::unique(document, "router", name, taken.names.iter().map(String::as_str));
         taken.names.push(name.it.clone());
     }
-    let kind = table.need(document, "type", "\"kernel-table\" or \"bird\"")?.word(document, &TYPES)?;
+    let kind = table.need(document, "type", &listed(TYPES))?.word(document, &TYPES)?;
     let name = name.map(|name| name.it);
     match kind.it {
         "kernel-table" => kernel_table(document, table, name, taken).map(Config::KernelTable),
         "bird" => bird::read(document, table, name, taken).map(Config::Bird),
+        "exabgp" => speaker::exabgp(document, table, name).map(Config::Exabgp),
         absent => {
-            let what = format!("`type`: `{absent}` is not in this version; write \"kernel-table\" or \"bird\"");
+            let what =
+                format!("`type`: `{absent}` is not in this version; write \"kernel-table\", \"bird\" or \"exabgp\"");
             document.error(&kind.at, what);
             None
         }

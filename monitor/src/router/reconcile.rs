@@ -113,6 +113,18 @@ impl Reconciler {
         self.shared.asked.notify_one();
     }
 
+    /// Takes over what is wanted of the prefixes that both have, from the reconciler of the same router as it was configured before.
+    pub(super) fn inherit(&self, former: &Self) {
+        let former = former.shared.routes().clone();
+        for (prefix, entry) in self.shared.routes().iter_mut() {
+            if let Some(before) = former.get(prefix) {
+                entry.wanted = before.wanted;
+                entry.because.clone_from(&before.because);
+            }
+        }
+        self.shared.asked.notify_one();
+    }
+
     pub(super) fn status(&self) -> Vec<Status> {
         let routes = self.shared.routes();
         let status = routes.iter().map(|(prefix, entry)| Status {
@@ -153,8 +165,8 @@ enum Round {
     Good,
     /// Something failed, or something that had been right was wrong. Who fights over a route waits longer each time.
     Troubled,
-    /// It could not be read back. Looking does no harm, so that the wait is never long.
-    Unreadable,
+    /// It could not be read back, or was left alone. Looking does no harm, so that the wait is never long.
+    Untouched,
     /// What there was to do is left to somebody else, who may change it as often as they like: no need to look each time.
     Contested,
 }
@@ -171,10 +183,10 @@ async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
                     () = tokio::time::sleep(RECHECK) => {}
                 }
             }
-            round @ (Round::Troubled | Round::Unreadable | Round::Contested) => {
+            round @ (Round::Troubled | Round::Untouched | Round::Contested) => {
                 let delay = match round {
                     Round::Contested => RECHECK,
-                    Round::Unreadable => delays.next().unwrap_or(LONGEST).min(RECHECK),
+                    Round::Untouched => delays.next().unwrap_or(LONGEST).min(RECHECK),
                     Round::Troubled | Round::Good => delays.next().unwrap_or(LONGEST),
                 };
                 tokio::select! {
@@ -208,7 +220,12 @@ impl Shared {
         for Failure { prefixes, error } in &failures {
             prefixes.iter().for_each(|prefix| self.failed(*prefix, error));
         }
-        let mut round = if failures.is_empty() { Round::Good } else { Round::Troubled };
+        let untouched = |failure: &Failure| matches!(failure.error, Error::Announcement(_));
+        let mut round = match failures.as_slice() {
+            [] => Round::Good,
+            some if some.iter().all(untouched) => Round::Untouched,
+            _ => Round::Troubled,
+        };
         let failed = |due: &Due| failures.iter().any(|failure| failure.prefixes.contains(&due.prefix));
         let applied: Vec<Due> = due.into_iter().filter(|due| !failed(due)).collect();
         for Due { prefix, wanted, repair, because } in &applied {
@@ -299,7 +316,7 @@ impl Shared {
             entry.applied = false;
             entry.fail(*prefix, &self.router, error);
         }
-        Round::Unreadable
+        Round::Untouched
     }
 
     /// The routes hold plain values, so a thread that died holding them left them whole.
