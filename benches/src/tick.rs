@@ -74,7 +74,7 @@ fn tick(trial: &mut Trial) -> Outcome<()> {
     let mut sweeps = Vec::new();
     for round in 0..=ROUNDS {
         queries.times(&frames[0], 1024);
-        trial.overrun();
+        trial.sweep();
         let took = nanoseconds(1, || drop(trial.sample(AT, WALL)))();
         if round > 0 {
             sweeps.push(took / MILLISECOND);

@@ -29,7 +29,7 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
     let half = maps::half(active)?;
     let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.key[0]);
+    let frame = Direct::new(start, end, half.zero);
     let skip = match packet(&frame, Ports::from_all(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
             shard.frame();
@@ -50,7 +50,7 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
         Ok(packet) => {
             let packet = Packet { transport: Transport::Udp, ..packet };
             let (start, end) = hook.bytes();
-            let frame = Direct::new(start, end, half.key[0]);
+            let frame = Direct::new(start, end, half.zero);
             let mut message = Message::BLANK;
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
@@ -108,7 +108,7 @@ pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
     let (_, epoch) = maps::active()?;
     let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.key[0]);
+    let frame = Direct::new(start, end, half.zero);
     let ports = Ports::from_all(half.ports);
     let family = if frame.opaque_flag(packet.family == Family::V6) { Family::V6 } else { Family::V4 };
     let packet = Packet { transport: Transport::Tcp, family, ..packet };
@@ -151,7 +151,7 @@ pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
     let (_, epoch) = maps::active()?;
     let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.key[0]);
+    let frame = Direct::new(start, end, half.zero);
     let mut message = response.message();
     let mut walk = response.walk;
     let mut step = Step::More;

@@ -8,7 +8,7 @@
 use wire::count::{CODES, FIELDS, NODE};
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What the daemon changes while the programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub const PREFIXES: usize = 64;
 pub struct Half {
     /// The secret of the hashes: `wire::Key`.
     pub key: [u64; 2],
+    /// 0: what is made with it a verifier knows nothing of.
+    pub zero: u64,
     /// `wire::zones::Shape::mask`: buckets less one.
     pub mask: u64,
     /// The first bucket.
@@ -47,10 +49,12 @@ pub struct Half {
     pub row: u32,
     /// Rows of one CPU.
     pub rows: u32,
-    /// The first entry of the list of what moved, [`Entry`], of the first CPU.
-    pub list: u32,
-    /// Entries of that list of one CPU, a power of two, less one.
-    pub list_mask: u32,
+    /// The first of the [`Marks`] of the first CPU.
+    pub marks: u32,
+    /// Words of marks of one CPU.
+    pub marks_of_cpu: u32,
+    /// How many of these are summaries, and come first.
+    pub summaries: u32,
     /// The slot of the first service prefix.
     pub first_prefix: u32,
     /// How many of `prefix` there are.
@@ -70,7 +74,7 @@ pub type Slot = [u64; FIELDS + 1];
 pub struct Keeper {
     /// The row of the slot's extended errors within its CPU's, or 0: none yet.
     pub row: u32,
-    /// The epoch in which the slot was last listed.
+    /// The epoch in which the slot was last marked.
     pub epoch: u32,
 }
 
@@ -83,16 +87,19 @@ impl Keeper {
     }
 }
 
-/// An entry of the list of what moved: the slot below, and above it the lower 32 bits of its position plus one.
+/// Marks of what moved: a word for 64 slots, a bit each; and summaries, a word for 64 of these.
 ///
-/// Each CPU has such a list, a ring: the entry at position `n` is at `n & list_mask`. A slot is listed when it is
-/// counted in for the first time in an epoch, before its counter moves. Whoever reads takes all positions from where it
-/// stopped to [`HEAD`]; where that is more than there are entries, it must look at every slot. An entry whose upper half
-/// is not its position's is not written yet: it is for the next reading.
+/// Each CPU has its own. When it counts in a slot for the first time in an epoch it sets the slot's bit, then that of the
+/// word in its summary, and only then moves the counter. Whoever reads takes a summary and puts 0 in its place, then does
+/// so with the words that it names. The programs write what they have read and a bit more, not at once: a bit that was
+/// taken meanwhile may come back, and the slot is looked at once more than needed; none is lost.
 ///
-/// A program may still count in an epoch that has just ended: what was listed since the last reading must be looked at
+/// A program may still count in an epoch that has just ended: what was marked for the last reading must be looked at
 /// again in the next one.
-pub type Entry = u64;
+pub type Marks = u64;
+
+/// How many slots, or words, a word of [`Marks`] stands for.
+pub const MARKED: usize = 64;
 
 /// The extended errors of a slot, by column. The first row is that of `other`.
 pub type Row = [u64; CODES];
@@ -108,9 +115,6 @@ pub const ROWS: usize = NODE + 1;
 
 /// Responses whose extended errors count for `other` for want of rows, in [`Totals`].
 pub const CROWDED: usize = NODE + 2;
-
-/// The next position in the list of what moved, in [`Totals`].
-pub const HEAD: usize = NODE + 3;
 
 /// A program that others call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{Active, CROWDED, Entry, FRAMES, HEAD, Half, Keeper, ROWS, Row, Slot, Totals};
+use layout::{Active, CROWDED, FRAMES, Half, Keeper, Marks, ROWS, Row, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::{Bucket, Buckets, FINGERPRINT, Shape};
 use wire::{Counters, Field, Node};
@@ -25,7 +25,7 @@ static SLOTS: Array<Slot> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 static EXTENDED: Array<Row> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
-static LIST: Array<Entry> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+static MARKS: Array<Marks> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 
 /// What a program leaves to the one it calls.
 #[map]
@@ -146,24 +146,35 @@ impl Shard {
         }
     }
 
-    /// Lists the slot as one that moves, if it was not yet in this epoch.
+    /// Marks the slot as one that moves, if it was not yet in this epoch.
     #[inline(always)]
-    fn list(&self, slot: u32, keeper: *mut Keeper) {
+    fn mark(&self, slot: u32, keeper: *mut Keeper) {
         // SAFETY: the last word of a slot, in a map's value.
         let epoch = unsafe { &raw mut (*keeper).epoch };
         // SAFETY: as above.
         if unsafe { epoch.read() } == self.epoch {
             return;
         }
-        // SAFETY: as above. Where two write it at once both list the slot, which does no harm.
+        // SAFETY: as above. Where two write it at once both mark the slot, which does no harm.
         unsafe { epoch.write(self.epoch) };
-        // SAFETY: the index is below the length of the block.
-        let position = self.add(unsafe { &raw mut (*self.totals)[HEAD] });
-        let mask = of_half!(self.half, list_mask);
-        let first = self.cpu.wrapping_mul(mask.wrapping_add(1)).wrapping_add(of_half!(self.half, list));
-        let Some(entry) = LIST.get_ptr_mut(first.wrapping_add(position as u32 & mask)) else { return };
-        // SAFETY: an aligned word of a map's value, at a position that is this call's alone.
-        unsafe { entry.write(position.wrapping_add(1) << 32 | u64::from(slot)) };
+        let first = self.cpu.wrapping_mul(of_half!(self.half, marks_of_cpu)).wrapping_add(of_half!(self.half, marks));
+        let word = slot >> 6;
+        self.set(first.wrapping_add(of_half!(self.half, summaries)).wrapping_add(word), slot);
+        self.set(first.wrapping_add(word >> 6), word);
+    }
+
+    /// Sets a bit of the marks.
+    #[inline(always)]
+    fn set(&self, index: u32, bit: u32) {
+        let Some(marks) = MARKS.get_ptr_mut(index) else { return };
+        let bit = 1 << (bit & 63);
+        if self.shared {
+            // SAFETY: an aligned word of a map's value.
+            unsafe { fetch_or(marks, bit) };
+            return;
+        }
+        // SAFETY: as above, and this CPU is the only one that sets bits in it. Volatile: in this order.
+        unsafe { marks.write_volatile(marks.read_volatile() | bit) };
     }
 
     /// The row of a slot within its CPU's: its own, a new one, or that of `other`.
@@ -216,7 +227,7 @@ impl Counters for Shard {
         // What else is counted of a message comes behind one of the other fields.
         if field != Field::WithExtendedError {
             // SAFETY: the last word of the slot.
-            self.list(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
+            self.mark(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
         }
         // SAFETY: the index is masked to the length of the slot.
         self.add(unsafe { &raw mut (*fields)[field as usize & 7] });
@@ -276,6 +287,18 @@ unsafe fn fetch_add_one(word: *mut u64) -> u64 {
     // SAFETY: the caller's.
     unsafe { asm!("{0} = atomic_fetch_add((u64 *)({1} + 0), {0})", inout(reg) value, in(reg) word, options(nostack)) };
     value
+}
+
+/// Sets bits at once.
+///
+/// # Safety
+/// `word` must be an aligned word of a map's value.
+#[inline(always)]
+unsafe fn fetch_or(word: *mut u64, bits: u64) {
+    let mut bits = bits;
+    // SAFETY: the caller's.
+    unsafe { asm!("{0} = atomic_fetch_or((u64 *)({1} + 0), {0})", inout(reg) bits, in(reg) word, options(nostack)) };
+    let _ = bits;
 }
 
 /// Writes `value` if there is a zero, and gives what was there.

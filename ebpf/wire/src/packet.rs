@@ -150,8 +150,17 @@ impl Ports {
     #[must_use]
     #[inline(always)]
     pub fn contains(self, port: u16) -> bool {
+        self.found(port) != 0
+    }
+
+    /// Not 0 if `port` is one of them: all four are compared at once.
+    #[inline(always)]
+    const fn found(self, port: u16) -> u64 {
+        const ONES: u64 = 0x0001_0001_0001_0001;
         let [a, b, c, d] = self.0;
-        port == a || port == b || port == c || port == d
+        let all = (a as u64) << 48 | (b as u64) << 32 | (c as u64) << 16 | d as u64;
+        let differ = all ^ (port as u64).wrapping_mul(ONES);
+        differ.wrapping_sub(ONES) & !differ & ONES << 15
     }
 }
 
@@ -304,7 +313,8 @@ impl Packet {
 fn ported(source: [u8; 2], destination: [u8; 2], ports: Ports) -> Result<(u16, u16), Skip> {
     let source = u16::from_be_bytes(source);
     let destination = u16::from_be_bytes(destination);
-    if ports.contains(source) || ports.contains(destination) {
+    // Both without a branch between them: which it is that matches depends on the direction.
+    if ports.found(source) | ports.found(destination) != 0 {
         return Ok((source, destination));
     }
     Err(Skip::NotDns)

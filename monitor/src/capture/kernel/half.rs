@@ -6,7 +6,7 @@ use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
 use super::pins;
 use super::sys;
-use layout::{Active, Entry, Half, PREFIXES, ROWS, Row, Slot, Totals};
+use layout::{Active, Half, MARKED, Marks, PREFIXES, ROWS, Row, Slot, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,8 +17,8 @@ use wire::{Key, Ports};
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
 const MOST_ROWS: usize = 16_384;
 
-/// As many entries as a CPU's list of what moved has at most.
-const MOST_LISTED: usize = 65_536;
+/// Words of marks in a cache line: no two CPUs share one.
+const LINE: usize = 8;
 
 /// Zones for which there is room beyond those that there are at the start.
 const MORE: usize = 1_000;
@@ -30,8 +30,8 @@ pub(super) struct Room {
     slots: usize,
     pub(super) rows: usize,
     buckets: usize,
-    /// A power of two.
-    pub(super) list: usize,
+    /// Words of marks.
+    marks: usize,
 }
 
 impl Room {
@@ -45,14 +45,13 @@ impl Room {
             rows: 1 + PREFIXES + zones.min(MOST_ROWS),
             // Building may take twice as many as usual.
             buckets: 2 * buckets.max(zones::buckets_for(zones)),
-            // A slot is there twice at most: in this epoch and in the one before.
-            list: (2 * slots).next_power_of_two().min(MOST_LISTED),
+            marks: marks(slots),
         }
     }
 
     /// How many bytes all maps take.
     pub(super) fn bytes(&self) -> u64 {
-        let sizes = [size_of::<Bucket>(), size_of::<Totals>(), size_of::<Slot>(), size_of::<Row>(), size_of::<Entry>()];
+        let sizes = [size_of::<Bucket>(), size_of::<Totals>(), size_of::<Slot>(), size_of::<Row>(), size_of::<Marks>()];
         self.entries().iter().zip(sizes).map(|((_, entries), size)| u64::from(*entries) * size as u64).sum()
     }
 
@@ -65,7 +64,7 @@ impl Room {
             slots: half("SLOTS")? / cpus,
             rows: half("EXTENDED")? / cpus,
             buckets: half("ZONES")?,
-            list: half("LIST")? / cpus,
+            marks: half("MARKS")? / cpus,
         })
     }
 
@@ -76,10 +75,20 @@ impl Room {
             ("TOTALS", self.cpus),
             ("SLOTS", self.cpus * self.slots),
             ("EXTENDED", self.cpus * self.rows),
-            ("LIST", self.cpus * self.list),
+            ("MARKS", self.cpus * self.marks),
         ]
         .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
     }
+}
+
+/// Words of marks for so many slots: summaries, then a bit for each slot.
+const fn marks(slots: usize) -> usize {
+    (summaries(slots) + slots.div_ceil(MARKED)).next_multiple_of(LINE)
+}
+
+/// Summaries of marks for so many slots.
+const fn summaries(slots: usize) -> usize {
+    slots.div_ceil(MARKED * MARKED)
 }
 
 /// CPUs that there can be.
@@ -97,7 +106,7 @@ pub(super) struct Maps {
     totals: Mapped<Totals>,
     slots: Mapped<Slot>,
     rows: Mapped<Row>,
-    list: Mapped<Entry>,
+    marks: Mapped<Marks>,
     /// Slots in use in each half.
     used: [usize; 2],
 }
@@ -112,7 +121,7 @@ impl Maps {
             totals: map(loaded, "TOTALS")?,
             slots: map(loaded, "SLOTS")?,
             rows: map(loaded, "EXTENDED")?,
-            list: map(loaded, "LIST")?,
+            marks: map(loaded, "MARKS")?,
             used: [0; 2],
         })
     }
@@ -151,7 +160,7 @@ impl Maps {
     /// Fills the half that is not in force: counters zero.
     pub(super) fn fill(&mut self, attribution: &Attribution, ports: Ports) -> Result<(), Error> {
         let half = 1 - self.active();
-        let Room { cpus, slots, rows, buckets, list } = self.room;
+        let Room { cpus, slots, rows, buckets, marks } = self.room;
         let (shape, table) = attribution.table().ok_or(Error::Learning)?;
         let Slots { zones, prefixes } = attribution.slots();
         let used = used(attribution.slots());
@@ -161,7 +170,7 @@ impl Maps {
         self.totals.zero(half * cpus, cpus);
         self.slots.zero(half * cpus * slots, cpus * slots);
         self.rows.zero(half * cpus * rows, cpus * rows);
-        self.list.zero(half * cpus * list, cpus * list);
+        self.marks.zero(half * cpus * marks, cpus * marks);
         for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
             word.store(*value, Ordering::Relaxed);
         }
@@ -183,7 +192,7 @@ impl Maps {
 
     /// What the programs are told of a half.
     fn written(&self, half: usize, attribution: &Attribution, shape: Shape, ports: Ports) -> Half {
-        let Room { cpus, slots, rows, buckets, list } = self.room;
+        let Room { cpus, slots, rows, buckets, marks } = self.room;
         let Slots { zones, prefixes } = attribution.slots();
         let mut all = [[0; 4]; PREFIXES];
         for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
@@ -194,6 +203,7 @@ impl Maps {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Half {
             key: attribution.key().0,
+            zero: 0,
             mask: shape.mask,
             bucket: number(half * buckets),
             depths: shape.depths,
@@ -203,8 +213,9 @@ impl Maps {
             slots: number(slots),
             row: number(half * cpus * rows),
             rows: number(rows),
-            list: number(half * cpus * list),
-            list_mask: number(list - 1),
+            marks: number(half * cpus * marks),
+            marks_of_cpu: number(marks),
+            summaries: number(summaries(slots)),
             first_prefix: 1 + zones,
             prefixes,
             shared: u32::from(realtime()),
@@ -256,9 +267,10 @@ impl Maps {
         self.rows.words((half * self.room.cpus + cpu) * self.room.rows + row, 1)
     }
 
-    /// A CPU's list of what moved.
-    pub(super) fn list(&self, half: usize, cpu: usize) -> &[AtomicU64] {
-        self.list.words((half * self.room.cpus + cpu) * self.room.list, self.room.list)
+    /// Summaries of a CPU's marks, and the marks.
+    pub(super) fn marks(&self, half: usize, cpu: usize) -> (&[AtomicU64], &[AtomicU64]) {
+        let Room { cpus, slots, marks, .. } = self.room;
+        self.marks.words((half * cpus + cpu) * marks, marks).split_at(summaries(slots))
     }
 }
 

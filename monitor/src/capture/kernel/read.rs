@@ -1,17 +1,19 @@
-//! What moved since the last sample. It costs what moved: each CPU lists the slots that it counts in.
+//! What moved since the last sample. It costs what moved: each CPU marks the slots that it counts in.
 //!
-//! A list can overrun, and then all slots are looked at. A few are each time anyway, in turn, so that nothing that some
-//! list should ever lack stays unseen.
+//! A few others are looked at each time, in turn, so that nothing that some CPU should ever fail to mark stays unseen.
 
 use super::half::{Maps, Room};
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::{FRAMES, HEAD, Keeper};
+use layout::{FRAMES, Keeper, MARKED};
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use wire::count::{CODES, FIELDS, NODE, OTHER};
 
-/// How many slots are looked at in turn at each reading, listed or not.
+/// How many slots are looked at in turn at each reading, marked or not.
 const STRIPE: usize = 64;
+
+/// As many slots are fetched from memory at once, before they are looked at one by one.
+const AHEAD: usize = 16;
 
 /// What was read of one half.
 #[derive(Debug)]
@@ -21,11 +23,11 @@ pub(super) struct Read {
     sums: Vec<u64>,
     /// Totals by column, of slots that have extended errors.
     codes: HashMap<u32, [u64; CODES]>,
-    /// How far each CPU's list was read.
-    heads: Vec<u64>,
-    /// Slots that were listed for the last reading, in order: a program may have counted in them after it.
+    /// Slots that were marked for the last reading, in order: a program may have counted in them after it.
     again: Vec<u32>,
-    /// Slots to look at now.
+    /// Slots that are marked now, in order.
+    marked: Vec<u32>,
+    /// Slots to look at now, in order.
     look: Vec<u32>,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
@@ -46,8 +48,8 @@ impl Read {
             half,
             sums: vec![0; maps.used(half)],
             codes: HashMap::new(),
-            heads: vec![0; maps.room().cpus],
             again: Vec::new(),
+            marked: Vec::new(),
             look: Vec::new(),
             stripe: 0,
             swept: false,
@@ -55,7 +57,7 @@ impl Read {
     }
 
     /// Has the next reading look at all slots.
-    pub(super) const fn overrun(&mut self) {
+    pub(super) const fn sweep(&mut self) {
         self.swept = false;
     }
 
@@ -67,77 +69,62 @@ impl Read {
     /// The totals now, as those that moved since the last call.
     pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
         maps.next_epoch();
-        let complete = self.listed(maps);
+        self.take_marks(maps);
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
-        let (mut moved, mut codes) = (Vec::new(), Vec::new());
-        if complete && self.swept {
-            // Crowded zones count for it, unlisted.
-            self.look.push(OTHER);
-            let turn = self.turn();
-            #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-            self.look.extend(turn.map(|slot| slot as u32));
-            self.look.sort_unstable();
-            self.look.dedup();
-            let (look, again) = (std::mem::take(&mut self.look), std::mem::take(&mut self.again));
-            for slot in merged(&look, &again) {
+        let mut look = std::mem::take(&mut self.look);
+        look.clear();
+        if self.swept {
+            // Crowded zones count for `other`, unmarked.
+            let others = std::iter::once(OTHER).chain(self.turn());
+            look.extend(merged(merged(self.marked.iter().copied(), self.again.iter().copied()), others));
+        } else {
+            self.swept = true;
+            look.extend((0_u32..).take(self.sums.len()));
+        }
+        std::mem::swap(&mut self.marked, &mut self.again);
+        let (mut moved, mut codes) = (Vec::with_capacity(self.again.len()), Vec::new());
+        for slots in look.chunks(AHEAD) {
+            self.fetch(maps, slots);
+            for &slot in slots {
                 self.slot(maps, slot, &mut moved, &mut codes);
             }
-            (self.again, self.look) = (look, again);
-            self.look.clear();
-        } else {
-            // What a list lacks may still be counted in after this.
-            self.swept = complete;
-            self.again.clear();
-            self.again.append(&mut self.look);
-            self.again.sort_unstable();
-            self.again.dedup();
-            for slot in 0..self.sums.len() {
-                #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-                self.slot(maps, slot as u32, &mut moved, &mut codes);
-            }
         }
+        self.look = look;
         Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
     }
 
     /// The slots whose turn it is.
-    fn turn(&mut self) -> std::ops::Range<usize> {
+    fn turn(&mut self) -> impl Iterator<Item = u32> + use<> {
         let first = if self.stripe < self.sums.len() { self.stripe } else { 0 };
         self.stripe = first + STRIPE;
-        first..self.stripe.min(self.sums.len())
+        (0_u32..).take(self.sums.len()).skip(first).take(STRIPE)
     }
 
-    /// Adds to `look` what the lists say; false if a list has overrun.
-    fn listed(&mut self, maps: &Maps) -> bool {
-        let entries = maps.room().list as u64;
-        let mut complete = true;
-        for (cpu, read) in self.heads.iter_mut().enumerate() {
-            let head = maps.block(self.half, cpu)[HEAD].load(Ordering::Acquire);
-            if head.wrapping_sub(*read) > entries {
-                complete = false;
-                *read = head;
-                continue;
-            }
-            let list = maps.list(self.half, cpu);
-            while *read != head {
-                #[expect(clippy::cast_possible_truncation, reason = "the list wraps at its length, a power of two")]
-                let entry = list[(*read & (entries - 1)) as usize].load(Ordering::Acquire);
-                // Positions count from 1 on, and wrap.
-                #[expect(clippy::cast_possible_truncation, reason = "half an entry is the position, half the slot")]
-                let (ahead, slot) = ((entry >> 32).wrapping_sub(*read + 1) as u32, entry as u32);
-                if ahead.cast_signed() < 0 {
-                    // Not written yet.
-                    break;
-                }
-                if ahead > 0 {
-                    complete = false;
-                    *read = head;
-                    break;
-                }
-                self.look.push(slot);
-                *read = read.wrapping_add(1);
+    /// Takes the marks of all CPUs together.
+    fn take_marks(&mut self, maps: &Maps) {
+        self.marked.clear();
+        let all: Vec<_> = (0..maps.room().cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
+        let summaries = all.first().map_or(0, |(summaries, _)| summaries.len());
+        for summary in 0..summaries {
+            for word in bits(all.iter().map(|(summaries, _)| &summaries[summary])) {
+                let word = summary * MARKED + word;
+                #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+                self.marked
+                    .extend(bits(all.iter().map(|(_, words)| &words[word])).map(|bit| (word * MARKED + bit) as u32));
             }
         }
-        complete
+    }
+
+    /// Has the processor bring slots from memory, all at the same time: each alone would be waited for.
+    fn fetch(&self, maps: &Maps, slots: &[u32]) {
+        let mut seen = 0;
+        for &slot in slots {
+            for cpu in 0..maps.room().cpus {
+                seen |= maps.slot(self.half, cpu, slot)[FIELDS].load(Ordering::Relaxed);
+            }
+            seen |= self.sums.get(slot as usize).copied().unwrap_or_default();
+        }
+        std::hint::black_box(seen);
     }
 
     #[inline]
@@ -178,9 +165,21 @@ impl Read {
     }
 }
 
+/// Takes the bits of words, and leaves 0 there: which are set in any of them, in order.
+fn bits<'w>(words: impl Iterator<Item = &'w AtomicU64>) -> impl Iterator<Item = usize> {
+    // Most are 0, and need not be written.
+    let take = |word: &AtomicU64| if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::AcqRel) };
+    let mut left = words.fold(0, |all, word| all | take(word));
+    std::iter::from_fn(move || {
+        let bit = left.trailing_zeros() as usize;
+        left &= left.wrapping_sub(1);
+        (bit < MARKED).then_some(bit)
+    })
+}
+
 /// What is in either, each ascending and without repetition, once.
-fn merged(one: &[u32], other: &[u32]) -> impl Iterator<Item = u32> {
-    let (mut one, mut other) = (one.iter().copied().peekable(), other.iter().copied().peekable());
+fn merged(one: impl Iterator<Item = u32>, other: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
+    let (mut one, mut other) = (one.peekable(), other.peekable());
     std::iter::from_fn(move || {
         let next = match (one.peek(), other.peek()) {
             (Some(one), Some(other)) => *one.min(other),
@@ -198,9 +197,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_in_either_list_comes_once_and_in_order() {
-        assert_eq!(merged(&[0, 2, 5], &[1, 2, 7, 9]).collect::<Vec<_>>(), [0, 1, 2, 5, 7, 9]);
-        assert_eq!(merged(&[], &[3]).collect::<Vec<_>>(), [3]);
-        assert_eq!(merged(&[], &[]).count(), 0);
+    fn what_is_in_either_comes_once_and_in_order() {
+        let all = |one: &[u32], other: &[u32]| merged(one.iter().copied(), other.iter().copied()).collect::<Vec<_>>();
+        assert_eq!(all(&[0, 2, 5], &[1, 2, 7, 9]), [0, 1, 2, 5, 7, 9]);
+        assert_eq!(all(&[], &[3]), [3]);
+        assert_eq!(all(&[], &[]), [0; 0]);
+    }
+
+    #[test]
+    fn marks_are_taken_once_whichever_cpu_made_them() {
+        let words = [AtomicU64::new(1 | 1 << 63), AtomicU64::new(0), AtomicU64::new(1 << 5)];
+        assert_eq!(bits(words.iter()).collect::<Vec<_>>(), [0, 5, 63]);
+        assert_eq!(bits(words.iter()).count(), 0);
     }
 }

@@ -56,9 +56,9 @@ impl Trial {
         self.read.sample(&self.maps, 1, at, wall)
     }
 
-    /// Has the next sample look at all slots, as one does when a list has overrun.
-    pub const fn overrun(&mut self) {
-        self.read.overrun();
+    /// Has the next sample look at all slots, as the first one of pinned counters does.
+    pub const fn sweep(&mut self) {
+        self.read.sweep();
     }
 
     /// Counts by other zones from now on, as a reload does: the last sample of those before.
