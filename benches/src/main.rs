@@ -17,6 +17,7 @@ mod live;
 mod machine;
 mod packet;
 mod process;
+mod reaction;
 mod replay;
 mod resident;
 mod table;
@@ -35,7 +36,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn(Option<&Path>) -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("resident", |_| resident::measure()),
     ("replay", |_| replay::measure()),
     ("engine", |_| engine::measure()),
@@ -45,6 +46,7 @@ const PARTS: [Part; 10] = [
     ("packet", |_| packet::measure()),
     ("million", |_| packet::measure_million()),
     ("live", |_| live::measure()),
+    ("reaction", |_| reaction::measure()),
     ("fleet", simulate),
 ];
 

@@ -66,7 +66,10 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "bird2", "bpftool", "dnsperf", "exabgp", "faketime", "iproute2", "knot", "knot-dnsutils", "nsd", "openssl", "procps",
             "prometheus", "tcpdump", "tshark", "unbound",
         ],
-        Purpose::Bench => &["dnsperf", "dnstop", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
+        #[rustfmt::skip]
+        Purpose::Bench => &[
+            "bird2", "dnsperf", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark",
+        ],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
     };
     ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(&KERNEL).chain(besides).copied()

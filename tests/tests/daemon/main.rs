@@ -10,6 +10,7 @@ mod flood;
 mod frames;
 mod judging;
 mod ladder;
+mod leases;
 mod memory;
 mod observing;
 mod refusals;

@@ -368,7 +368,7 @@ impl Daemon {
         if waiting > 0 {
             tracing::warn!(waiting, "signals were not delivered");
         }
-        tracing::info!("stopped; routes stay as they are");
+        tracing::info!("stopped; routes stay as they are, unless they are leased");
         let Some(printer) = &mut self.rows else { return Ok(()) };
         let view = self.engine.view();
         let summary = Summary::new(view, &self.intervals, Some((self.first, wall())), view.sight().frames);
