@@ -1,6 +1,6 @@
 //! What is wanted is what the upstream hears, whatever it is and however often it changes.
 
-use crate::lab::{ACTIONS, Dice, Lab, SOON};
+use crate::lab::{ACTIONS, Dice, Lab, SOON, with_routes};
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::time::Instant;
@@ -72,6 +72,55 @@ fn what_is_wanted_at_once_is_one_configure() -> Result<()> {
     lab.reaches(V6, "prepend 5")?;
     oopsd.sees(V6, "prepend 5")?;
     ensure!(count(&lab) == before + 1, "{}", lab.bird.log());
+    lab.undisturbed()
+}
+
+#[test]
+fn two_hundred_prefixes_are_one_configure_and_one_that_has_no_route_is_kept() -> Result<()> {
+    let Some(mut lab) = Lab::new()? else { return Ok(()) };
+    let prefixes: Vec<String> =
+        (1..=100).flat_map(|n| [format!("10.99.{n}.0/24"), format!("2001:db8:{n:x}00::/40")]).collect();
+    let own = |v6: bool| {
+        let of_family = prefixes.iter().filter(|prefix| prefix.contains(':') == v6);
+        of_family.map(|prefix| format!(" route {prefix} blackhole;")).collect::<String>()
+    };
+    let more =
+        format!("protocol static more4 {{ ipv4;{} }}\nprotocol static more6 {{ ipv6;{} }}\n", own(false), own(true));
+    lab.bird.configure(&(lab.conf()? + &more))?;
+    let toml = with_routes(&lab.toml(), &prefixes);
+    let mut oopsd = lab.oopsd_with(&toml, "wet")?;
+    oopsd.want(V4, "prepend 2")?;
+    oopsd.sees(V4, "prepend 2")?;
+    let configured = |lab: &Lab| lab.bird.log().matches("Reconfigured").count();
+    let before = configured(&lab);
+    lab.bird.running().signal(libc::SIGSTOP);
+    oopsd.fails(V4)?;
+    for prefix in &prefixes {
+        oopsd.want(prefix, "prepend 3")?;
+    }
+    let start = Instant::now();
+    lab.bird.running().signal(libc::SIGCONT);
+    for prefix in &prefixes {
+        lab.reaches(prefix, "prepend 3")?;
+        oopsd.sees(prefix, "prepend 3")?;
+    }
+    print_times("200 prefixes at the listener and read back", vec![start.elapsed()]);
+    ensure!(configured(&lab) == before + 1, "{} times", configured(&lab) - before);
+    lab.reaches(V4, "prepend 2")?;
+    // Those that lose their route stay as they are, whatever else changes.
+    oopsd.reload(&lab.toml())?;
+    oopsd.want(V6, "med 200")?;
+    lab.reaches(V6, "med 200")?;
+    lab.reaches("10.99.7.0/24", "prepend 3")?;
+    // So they do if BIRD was given another file meanwhile, and each prefix has to be asked for.
+    let text = lab.text()?;
+    let sets = text.split("define OOPSD_SUM").next().context("no sets")?;
+    std::fs::write(lab.include(), format!("{sets}define OOPSD_SUM = 7;\n"))?;
+    lab.bird.ask("configure")?;
+    drop(oopsd);
+    let mut oopsd = lab.oopsd_with(&toml, "wet")?;
+    oopsd.sees("2001:db8:700::/40", "prepend 3")?;
+    oopsd.sees(V6, "med 200")?;
     lab.undisturbed()
 }
 

@@ -112,6 +112,12 @@ impl Lab {
     }
 }
 
+/// The same configuration with a route for each of `prefixes` too.
+pub(crate) fn with_routes(toml: &str, prefixes: &[String]) -> String {
+    let route = |prefix: &String| format!("[[route]]\nprefix = \"{prefix}\"\n{ROUTE}");
+    toml.to_owned() + &prefixes.iter().map(route).collect::<String>()
+}
+
 /// Whether a route is a plain one and what `action` adds, and no more.
 pub(crate) fn is(route: &Attributes, action: &str) -> bool {
     let Ok(action) = action.parse::<Action>() else { return false };
