@@ -40,6 +40,16 @@ impl Effect {
         Self { load: None, watched: None, divided: Vec::new() }
     }
 
+    /// As it was remembered.
+    pub(crate) fn of(divided: &[Option<f64>]) -> Self {
+        Self { divided: divided.to_vec(), ..Self::new() }
+    }
+
+    /// What is to be remembered.
+    pub(crate) fn divided(&self) -> Vec<Option<f64>> {
+        self.divided.clone()
+    }
+
     /// Takes the load now, if it can be measured.
     pub(crate) fn see(&mut self, load: Option<f64>, elapsed: Duration) {
         let Some(now) = load else { return };

@@ -109,6 +109,18 @@ pub enum HeldBack {
     Released,
 }
 
+impl HeldBack {
+    /// `over-budget`, `no-evidence` or `released`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OverBudget { .. } => "over-budget",
+            Self::NoEvidence => "no-evidence",
+            Self::Released => "released",
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod test {
     use super::*;

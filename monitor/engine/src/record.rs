@@ -26,6 +26,8 @@ pub struct Record {
     pub plain_for: Option<(Duration, bool)>,
     /// The changes of the last hour.
     pub changes: Vec<Change>,
+    /// By how much each step that is in force divided the load, where that was seen.
+    pub divided: Vec<Option<f64>>,
     /// What it climbs, or comes down by if it has no ladder any more.
     pub ladder: Ladder,
 }

@@ -4,10 +4,10 @@ use crate::capture::kernel;
 use crate::channel::{Config as Channel, Deliver, To, Waits};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
-use crate::privileges;
 use crate::router::Config as Router;
 use crate::router::announcement::Plain;
 use crate::router::{bird, kernel_table};
+use crate::{privileges, state};
 use caps::Capability;
 use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
 use reqwest::Url;
@@ -81,6 +81,10 @@ fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     line(out, "memory", &format!("{} MiB at most", config.memory().div_ceil(1 << 20)))?;
     let listen = config.metrics.map_or_else(|| String::from("not served"), |listen| format!("http://{listen}/metrics"));
     line(out, "metrics", &listen)?;
+    if !config.routers.is_empty() {
+        let directory = state::directory(config.state_directory.as_deref());
+        line(out, "remembers", &format!("what routes have been through, in {}", directory.display()))?;
+    }
     for condition in &plan.conditions {
         print_condition(condition, plan, out)?;
     }
@@ -148,7 +152,11 @@ fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
     let [step_every, hold, max_hold] = [ladder.step_every, ladder.hold, ladder.max_hold].map(show_duration);
     line(out, "policy", &format!("demote: {}, for {max_hold} at most", steps.join(", then ")))?;
     line(out, "climbs", &format!("a step every {step_every} while it is met"))?;
-    line(out, "released", &format!("a step after {hold} in which it is not; longer each time it comes back"))?;
+    line(
+        out,
+        "released",
+        &format!("a step after {hold} in which it is not; twice as long each time it comes back, {max_hold} at most"),
+    )?;
     let withdraws = ladder.steps.contains(&Action::Withdraw);
     let withdrawals = if withdraws { format!("; withdrawals: {}", ladder.withdrawals) } else { String::new() };
     line(out, "changes", &format!("{} an hour at most{withdrawals}", ladder.changes))?;
@@ -306,6 +314,7 @@ mod tests {
           counts     zones: 2, groups of zones: 1, service prefixes: 2
           memory     41 MiB at most
           metrics    http://127.0.0.1:9553/metrics
+          remembers  what routes have been through, in /var/lib/oopsd
 
         condition nl-overload
           kind       query-rate (draft section 3.9)
@@ -340,7 +349,7 @@ mod tests {
           router     bird
           policy     demote: prepend 1, then prepend 3, for 2h at most
           climbs     a step every 10m while it is met
-          released   a step after 10m in which it is not; longer each time it comes back
+          released   a step after 10m in which it is not; twice as long each time it comes back, 2h at most
           changes    4 an hour at most
 
         channel log

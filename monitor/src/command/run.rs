@@ -2,7 +2,6 @@
 //!
 //! One thread judges (`daemon`). Captures count in threads of their own; channels, routers and HTTP live in a runtime.
 
-mod asked;
 mod daemon;
 mod source;
 

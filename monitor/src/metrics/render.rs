@@ -187,6 +187,13 @@ fn routes(text: &mut Text, snapshot: &Snapshot) {
             family.put(&[("prefix", prefix), ("router", router)], left);
         }
     }
+    let mut family =
+        text.family("oopsd_route_held_back", Type::Gauge, "What keeps a route from the change that is due.");
+    for (prefix, router, rung) in &snapshot.rungs {
+        if let Some(reason) = rung.held_back {
+            family.put(&[("prefix", prefix), ("router", router), ("reason", reason.as_str())], 1);
+        }
+    }
     let mut family = text.family("oopsd_route_changes_total", Type::Counter, "Changes made to a route.");
     for route in routes {
         family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.changes);

@@ -137,6 +137,7 @@ struct Route {
     plain_for_ms: Option<u64>,
     plain_until_cleared: bool,
     changes: Vec<Changed>,
+    divided: Vec<Option<f64>>,
     steps: Vec<Word>,
     step_every_ms: u64,
     hold_ms: u64,
@@ -234,6 +235,7 @@ impl From<&Record> for Route {
                 .iter()
                 .map(|change| Changed { ms_ago: millis(change.ago), withdrawal: change.withdrawal })
                 .collect(),
+            divided: record.divided.clone(),
             steps: ladder.steps.iter().copied().map(Word).collect(),
             step_every_ms: millis(ladder.step_every),
             hold_ms: millis(ladder.hold),
@@ -262,6 +264,7 @@ impl From<Route> for Record {
                 .iter()
                 .map(|change| Change { ago: time(change.ms_ago), withdrawal: change.withdrawal })
                 .collect(),
+            divided: route.divided,
             // Nobody climbs by it: what it would ask for on the way up does not matter.
             ladder: Ladder {
                 steps: route.steps.into_iter().map(|step| step.0).collect(),
@@ -362,6 +365,7 @@ mod tests {
             began: Some(HOUR),
             plain_for: Some((HOUR, true)),
             changes: vec![Change { ago: Duration::from_secs(30), withdrawal: false }],
+            divided: vec![Some(1.0 / 3.0), None],
             ladder: Ladder {
                 steps: vec![Action::Prepend(3), Action::Withdraw],
                 step_every: HOUR,

@@ -42,6 +42,21 @@ fn a_step_is_kept_while_the_load_that_is_left_says_that_it_would_be_back() {
 }
 
 #[test]
+fn what_a_step_did_to_the_load_is_remembered() {
+    let mut route = Trace::new(ladder(&[1]));
+    route.offer(10 * MINUTE, 2.0);
+    route.restart();
+    route.find(Action::Prepend(1));
+    // Until it is known again how the route is, the load is not the one of a plain path.
+    route.load = Some(2.0 / 3.0);
+    route.pass(30 * MINUTE, Known::Cleared);
+    assert_eq!(route.action(), Some(Action::Prepend(1)));
+    route.load = Some(0.2);
+    route.pass(2 * MINUTE, Known::Cleared);
+    assert_eq!(route.action(), Some(Action::Plain));
+}
+
+#[test]
 fn not_even_such_a_load_keeps_it_beyond_max_hold_or_when_nobody_follows_it() {
     let mut route = Trace::new(ladder(&[1]));
     route.offer(3600, 2.0);

@@ -1,5 +1,8 @@
 //! Everything that runs, and the thread that judges: ticks, reloads, the stop.
 
+mod asked;
+mod routing;
+
 use super::source::Source;
 use super::{Error, Order};
 use crate::capture::attribution::Attribution;
@@ -18,7 +21,7 @@ use crate::state::{self, State};
 use crate::summary::Summary;
 use caps::Capability;
 use crossbeam_channel::{Receiver, Sender, select};
-use engine::{Action, Engine, Intent, Plan, Route, Sample, Time, Wall};
+use engine::{Engine, Plan, Route, Sample, Time, Wall};
 use std::io::{self, ErrorKind, Stdout};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -35,10 +38,10 @@ pub(super) struct Daemon {
     started: Instant,
     attribution: Arc<Attribution>,
     capture: Running,
-    pub(super) engine: Engine,
+    engine: Engine,
     channels: Channels,
-    pub(super) routers: Routers,
-    /// Where routes are remembered; `None` without routes, and in a dry run.
+    routers: Routers,
+    /// Where routes are remembered; `None` without routers, and in a dry run.
     state: Option<State>,
     dry_run: bool,
     /// Who asks for something, while there is a state directory to ask in.
@@ -47,6 +50,8 @@ pub(super) struct Daemon {
     runtime: Handle,
     /// The routers, as configured before, and the routes that are not configured any more and come down.
     leaving: (Vec<router::Config>, Vec<Route>),
+    /// What was said of routes that are held back.
+    held_back: Vec<Option<&'static str>>,
     board: Option<Arc<Board>>,
     reloaded: (bool, Wall),
     intervals: Intervals,
@@ -69,6 +74,10 @@ impl Daemon {
         if arguments.interval.is_some() {
             config.plan.tick = config.plan.tick.min(every);
         }
+        // Before anything else: who comes second must not touch what the first one uses.
+        let started = Instant::now();
+        let mut engine = Engine::new(config.plan.clone());
+        let (state, leaving) = Self::remember(&config, arguments.dry_run, &mut engine, Time::default())?;
         let sender = channel::Sender { node: config.node.clone(), boot: boot() };
         let directory = state::directory(config.state_directory.as_deref());
         let channels = Channels::start(&config.channels, sender, runtime.handle().clone(), Some(&directory))?;
@@ -78,9 +87,6 @@ impl Daemon {
             Some(address) => Some(serve(address, config.plan.tick, runtime)?),
             None => None,
         };
-        let started = Instant::now();
-        let mut engine = Engine::new(config.plan.clone());
-        let (state, leaving) = Self::remember(&config, arguments.dry_run, &mut engine, Time::default())?;
         let routes = [config.plan.routes.as_slice(), leaving.as_slice()].concat();
         let routers = Routers::start(&config.routers, &routes, arguments.dry_run, runtime.handle().clone())?;
         tracing::info!(
@@ -96,6 +102,7 @@ impl Daemon {
             orders,
             runtime: runtime.handle().clone(),
             leaving: (Vec::new(), leaving),
+            held_back: Vec::new(),
             state,
             dry_run: arguments.dry_run,
             source,
@@ -114,30 +121,6 @@ impl Daemon {
         };
         daemon.listen();
         Ok(daemon)
-    }
-
-    /// Takes the state directory, if there are routes that may be changed; and those routes that come down.
-    fn remember(
-        config: &Config,
-        dry_run: bool,
-        engine: &mut Engine,
-        at: Time,
-    ) -> Result<(Option<State>, Vec<Route>), state::Error> {
-        if dry_run || config.plan.routes.is_empty() {
-            return Ok((None, Vec::new()));
-        }
-        let (state, mut records) = State::open(&state::directory(config.state_directory.as_deref()))?;
-        records.retain(|record| {
-            let known = config.routers.iter().any(|router| router.name() == record.router);
-            if !known {
-                let (router, prefix, action) = (&record.router, &record.prefix, record.action);
-                tracing::warn!(router, prefix, %action, "its router is not configured any more: the route stays as it is");
-            }
-            known
-        });
-        engine.restore(at, &records);
-        let leaving = engine.left_by(engine.view().plan());
-        Ok((Some(state), leaving))
     }
 
     /// The capabilities that the thread that judges may come to need.
@@ -212,68 +195,6 @@ impl Daemon {
         self.intervals.look(view).map_or(Ok(()), |row| printer.row(&row, view))
     }
 
-    /// Lets itself be asked, once there is a state directory.
-    fn listen(&mut self) {
-        let (None, Some(state)) = (&self.control, &self.state) else { return };
-        match Control::start(state.directory(), self.orders.clone(), &self.runtime) {
-            Ok(control) => self.control = Some(control),
-            Err(error) => {
-                let directory = state.directory().display();
-                tracing::warn!("no control socket in {directory}, so `oopsd release` cannot work: {error}");
-            }
-        }
-    }
-
-    /// Writes down what will have been done, and does it.
-    pub(super) fn announce(&mut self, intents: &[Intent]) {
-        if let Some(state) = &mut self.state {
-            state.keep(self.engine.records());
-        }
-        self.routers.want(intents);
-        self.forget();
-    }
-
-    /// Lets go of the routers of routes that have come down.
-    fn forget(&mut self) {
-        if self.leaving.1.is_empty() {
-            return;
-        }
-        let (on_the_way, status) = (self.engine.view().leaving(), self.routers.status());
-        let is = |route: &Route, router: &str, prefix: &str| route.router == router && route.prefix == prefix;
-        let still = |route: &Route| {
-            let plain = Some(Action::Plain);
-            on_the_way.iter().any(|(other, rung)| is(other, &route.router, &route.prefix) && rung.action != plain)
-                || !self.dry_run
-                    && status.iter().any(|status| is(route, &status.router, &status.prefix) && status.seen != plain)
-        };
-        let left: Vec<Route> = self.leaving.1.iter().filter(|route| still(route)).cloned().collect();
-        if left.len() == self.leaving.1.len() {
-            return;
-        }
-        for route in self.leaving.1.iter().filter(|route| !left.contains(route)) {
-            tracing::info!(
-                prefix = route.prefix,
-                router = route.router,
-                "plain, and not configured any more: forgotten"
-            );
-        }
-        let before = std::mem::take(&mut self.leaving.0);
-        self.leaving = (needed(before, &left), left);
-        let config = self.config.clone();
-        if let Err(error) = self.route(&config) {
-            tracing::warn!("{error}");
-        }
-    }
-
-    /// Gives the routers what is configured, and what comes down.
-    fn route(&mut self, config: &Config) -> Result<(), router::Error> {
-        let named = |router: &&router::Config| config.routers.iter().all(|other| other.name() != router.name());
-        let former = self.leaving.0.iter().filter(named);
-        let routers: Vec<_> = config.routers.iter().chain(former).cloned().collect();
-        let routes = [config.plan.routes.as_slice(), self.leaving.1.as_slice()].concat();
-        self.routers.replace(&routers, &routes)
-    }
-
     /// What a router announced before this run is where a ladder begins.
     fn find(&mut self) {
         if self.found {
@@ -323,6 +244,9 @@ impl Daemon {
         if config.metrics != self.config.metrics {
             tracing::warn!("[metrics] listen changes with the next start");
         }
+        if config.state_directory != self.config.state_directory {
+            tracing::warn!("`state-directory` changes with the next start");
+        }
         let attribution = self.source.attribution(&config, None);
         self.capture.prepare(&config.capture, &attribution)?;
         if let Err(error) = self.replace_outlets(&config) {
@@ -334,25 +258,6 @@ impl Daemon {
         self.attribution = attribution;
         self.config = config;
         Ok((last, taken))
-    }
-
-    fn replace_outlets(&mut self, config: &Config) -> Result<(), Error> {
-        if self.state.is_none() {
-            let at = self.time(Instant::now());
-            let (state, _) = Self::remember(config, self.dry_run, &mut self.engine, at)?;
-            self.state = state;
-            self.listen();
-        }
-        self.channels.reload(&config.channels)?;
-        let former = std::mem::take(&mut self.leaving);
-        let routes = self.engine.left_by(&config.plan);
-        let routers = [self.config.routers.as_slice(), former.0.as_slice()].concat();
-        self.leaving = (needed(routers, &routes), routes);
-        if let Err(error) = self.route(config) {
-            self.leaving = former;
-            return Err(error.into());
-        }
-        Ok(())
     }
 
     /// Stops counting, says what it all came to, and lets the channels finish. Routes stay as they are.
@@ -378,12 +283,6 @@ impl Daemon {
     fn time(&self, now: Instant) -> Time {
         Time(u64::try_from(now.duration_since(self.started).as_nanos()).unwrap_or(u64::MAX))
     }
-}
-
-/// The routers that these routes need.
-fn needed(mut routers: Vec<router::Config>, routes: &[Route]) -> Vec<router::Config> {
-    routers.retain(|router| routes.iter().any(|route| route.router == router.name()));
-    routers
 }
 
 fn quiet(error: io::Error) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! What the control socket is asked: how routes are, and to take them back.
 
-use super::daemon::Daemon;
+use super::Daemon;
 use crate::control::{Answer, Asked, Request, Route};
 use std::time::Duration;
 
