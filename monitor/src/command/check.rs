@@ -12,6 +12,7 @@ use caps::Capability;
 use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
 use reqwest::Url;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -276,7 +277,24 @@ fn here(config: &Config) -> Vec<String> {
     if tables && !privileges::missing(&[Capability::CAP_NET_ADMIN]).is_empty() {
         here.push(String::from("missing, and needed by kernel tables: CAP_NET_ADMIN"));
     }
+    if leases(config) && File::options().read(true).write(true).open(kernel_table::TUN).is_err() {
+        here.push(format!(
+            "cannot be opened, and needed to withdraw and to drain by kernel tables: {}",
+            kernel_table::TUN
+        ));
+    }
     here
+}
+
+/// Whether a ladder has a step that a kernel table leases.
+fn leases(config: &Config) -> bool {
+    let by_table = |route: &&Route| {
+        config.routers.iter().any(|router| matches!(router, Router::KernelTable(table) if table.name == route.router))
+    };
+    config.plan.routes.iter().filter(by_table).any(|route| match &route.policy {
+        Policy::Demote(ladder) => ladder.steps.iter().copied().any(kernel_table::is_leased),
+        Policy::Absorb => false,
+    })
 }
 
 fn line(out: &mut impl Write, what: &str, text: &str) -> io::Result<()> {

@@ -10,6 +10,8 @@ mod level;
 mod message;
 
 pub use fragment::bird_fragment;
+pub use lease::TUN;
+pub use level::is_leased;
 
 use super::reconcile::Announcer;
 use core::time::Duration;
@@ -176,7 +178,7 @@ impl KernelTable {
     }
 
     async fn add(&mut self, prefix: IpNet, action: Action, metric: u32) -> Result<(), Error> {
-        let through = if level::is_leased(action) { Some(self.lease().await?) } else { None };
+        let through = if is_leased(action) { Some(self.lease().await?) } else { None };
         self.change("add", prefix, metric, through).await
     }
 

@@ -10,6 +10,9 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 
+/// The file that makes such interfaces.
+pub const TUN: &str = "/dev/net/tun";
+
 /// The interface, until dropped. Programs that oopsd starts do not inherit it.
 #[derive(Debug)]
 pub(super) struct Lease {
@@ -25,7 +28,7 @@ pub(super) fn name(table: u32) -> String {
 impl Lease {
     /// Makes it, in the network namespace of the calling thread. Nobody else can, while this process has it.
     pub(super) fn open(table: u32) -> io::Result<Self> {
-        let open = OpenOptions::new().read(true).write(true).open("/dev/net/tun")?;
+        let open = OpenOptions::new().read(true).write(true).open(TUN)?;
         let name = CString::new(name(table))?;
         // SAFETY: ifreq is plain memory, for which zeros are valid.
         let mut request: libc::ifreq = unsafe { std::mem::zeroed() };

@@ -55,7 +55,8 @@ pub(super) fn unwritable(action: Action) -> Option<&'static str> {
 
 /// Whether it must end with the process that wants it: who takes a site away has to be there to bring it back. A path that is less
 /// attractive still carries what no other path does, and stays.
-pub(super) fn is_leased(action: Action) -> bool {
+#[must_use]
+pub fn is_leased(action: Action) -> bool {
     match action {
         Action::GracefulShutdown | Action::Withdraw => true,
         Action::Plain | Action::Prepend(_) | Action::Med(_) | Action::Community(..) => false,
