@@ -4,6 +4,7 @@
 
 mod cloud_event;
 mod delivery;
+pub mod exec;
 mod letter;
 pub mod log;
 mod outbox;
@@ -12,9 +13,11 @@ mod retry;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
+mod trial;
 pub mod webhook;
 
 pub use outbox::journal::Standing;
+pub use trial::{TEST, trial};
 
 use crate::config::defaults;
 use delivery::Target;
@@ -44,6 +47,8 @@ pub struct Config {
 pub enum To {
     /// JSON lines.
     Log(log::Config),
+    /// A program.
+    Exec(exec::Config),
     /// HTTPS POST.
     Webhook(webhook::Config),
 }
@@ -252,6 +257,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// What should be started cannot be.
+    #[error("channel {channel}: {program} is no program that can be run")]
+    Program {
+        /// The channel.
+        channel: String,
+        /// The program.
+        program: String,
+    },
     /// A file of a webhook cannot be read.
     #[error("channel {channel}: cannot read {}", path.display())]
     Read {
@@ -329,6 +342,7 @@ fn prepare(config: &Config) -> Result<Prepared, Error> {
     let name = &config.name;
     let to = match &config.to {
         To::Log(config) => Ready::Log(log::Target::open(name, config)?),
+        To::Exec(config) => Ready::Other(Other::Exec(exec::Settings::load(name, config)?)),
         To::Webhook(config) => Ready::Other(Other::Webhook(webhook::Settings::load(name, config)?)),
     };
     Ok(Prepared { name: name.clone(), waits: config.waits, to })

@@ -38,6 +38,29 @@ pub enum Command {
     /// No budget stands in the way. Says how each route was and is; exits 1 if one is not plain within 3 seconds, or if no
     /// oopsd runs.
     Release(Release),
+    /// Tries a channel.
+    #[command(subcommand)]
+    Channel(Channel),
+}
+
+/// What can be done with a channel.
+#[derive(Debug, Subcommand)]
+pub enum Channel {
+    /// Sends a signal that is marked as a test to one channel, and says what the other side answered.
+    ///
+    /// It is sent from here, at once and once, as the configuration says; the daemon need not run. Exits 1 if it is not
+    /// accepted.
+    Test(Test),
+}
+
+/// Arguments of `channel test`.
+#[derive(Debug, clap::Args)]
+pub struct Test {
+    /// The configuration file.
+    #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
+    pub config: PathBuf,
+    /// The channel's name.
+    pub name: String,
 }
 
 /// Arguments of `run`.

@@ -1,7 +1,7 @@
 //! The command line of oopsd: parses it, sets up what it says of itself, runs one command, prints what went wrong once.
 
 use clap::Parser;
-use oopsd::cli::{Cli, Command};
+use oopsd::cli::{Channel, Cli, Command};
 use oopsd::command;
 use std::error::Error;
 use std::io::{IsTerminal, Write};
@@ -18,6 +18,9 @@ fn main() -> ExitCode {
                 .map_err(Into::into)
         }
         Command::Release(arguments) => command::release(&arguments, &mut std::io::stdout().lock()).map_err(Into::into),
+        Command::Channel(Channel::Test(arguments)) => {
+            command::channel(&arguments, &mut std::io::stdout().lock()).map_err(Into::into)
+        }
         Command::Run(arguments) => command::run(&arguments).map_err(Into::into),
     };
     match outcome {

@@ -69,7 +69,7 @@ fn a_step_says_any_action_and_the_last_one_may_withdraw() {
 fn the_example_names_its_channels_and_its_router() {
     let config = example().unwrap();
     let names: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
-    assert_eq!(names, ["log", "siem"]);
+    assert_eq!(names, ["log", "siem", "script"]);
     assert!(config.channels.iter().all(|channel| channel.waits == channel::Waits::default()));
     let channel::To::Webhook(webhook) = &config.channels[1].to else { panic!("{:?}", config.channels) };
     assert_eq!(webhook.timeout, Duration::from_secs(5));
@@ -122,6 +122,7 @@ fn every_known_key_is_in_the_example() {
     let names = ["[capture]", "[rate]", "[zones]", "[[condition]]", "[metrics]", "[[route]]"];
     let text: String = names.map(table).concat()
         + "[[channel]]\ntype = 'log'\nxyz = 1\n[[channel]]\ntype = 'webhook'\nxyz = 1\n"
+        + "[[channel]]\ntype = 'exec'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n"
         + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n"
         + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n";

@@ -3,6 +3,7 @@
 //! A file that was moved away (logrotate) is made again at the next signal. Nothing is forced to the disk.
 
 use super::Error;
+use super::letter::Letter;
 use super::outbox::Outbox;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -46,6 +47,11 @@ impl Target {
             source,
         })?;
         Ok(Self(Mutex::new(Place { path: config.file.clone(), file })))
+    }
+
+    /// Writes one signal, once.
+    pub(super) fn write(&self, letter: &Letter) -> io::Result<()> {
+        write(&mut self.file()?, &(letter.json() + "\n"), &mut false)
     }
 
     pub(super) fn replace(&self, new: Self) {

@@ -171,6 +171,17 @@ fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
 fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nchannel {}", channel.name)?;
     match &channel.to {
+        To::Exec(exec) => {
+            line(
+                out,
+                "starts",
+                &format!(
+                    "{}, for {} at most",
+                    exec.command.first().map_or("", |program| program),
+                    show_duration(exec.timeout)
+                ),
+            )?;
+        }
         To::Log(log) => {
             let to = log.file.as_ref().map_or_else(|| String::from("standard output"), |f| f.display().to_string());
             line(out, "writes", &format!("JSON lines to {to}"))?;
@@ -379,6 +390,10 @@ mod tests {
           signs      secrets: 1
           trusts     the system's authorities
           tries      5s at a time
+          keeps      every signal, 1d long; 10000 or 16MiB of them
+
+        channel script
+          starts     /bin/true, for 10s at most
           keeps      every signal, 1d long; 10000 or 16MiB of them
 
         router bird

@@ -5,12 +5,12 @@ use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
 use super::{defaults, word};
 use crate::channel::secret::Secret;
-use crate::channel::{Config, Deliver, To, Waits, log, webhook};
+use crate::channel::{Config, Deliver, To, Waits, exec, log, webhook};
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-const TYPES: [&str; 2] = ["log", "webhook"];
+const TYPES: [&str; 3] = ["exec", "log", "webhook"];
 
 /// Reads one `[[channel]]`. Its name goes to `names`, whether or not the rest is sound.
 pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names: &mut Vec<String>) -> Option<Config> {
@@ -22,6 +22,7 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
     names.push(name.it.clone());
     let waits = waits(document, &mut table);
     let to = match kind.it {
+        "exec" => exec(document, &mut table).map(To::Exec),
         "log" => Some(To::Log(log(document, &mut table))),
         _ => webhook(document, &mut table).map(To::Webhook),
     };
@@ -41,6 +42,29 @@ fn waits<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Waits {
         bytes: bytes.and_then(|bytes| usize::try_from(bytes.it).ok()).unwrap_or(defaults::QUEUE_SIZE),
         age: age.map_or(defaults::GIVE_UP, |age| age.it),
     }
+}
+
+fn exec<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Option<exec::Config> {
+    const RIGHT: &str = "a program and its arguments, such as [\"/usr/local/bin/on-signal\", \"--quiet\"]";
+    let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::EXEC_TIMEOUTS));
+    let command = table.need(document, "command", RIGHT)?;
+    let at = command.at.clone();
+    let words: Vec<At<String>> =
+        command.one_or_list(document).into_iter().filter_map(|word| word.text(document, "a word")).collect();
+    match words.first() {
+        None => document.error(&at, format!("`command` is empty; write {RIGHT}")),
+        Some(program) if !program.it.starts_with('/') => {
+            document.error(&program.at, format!("`command`: {} is no absolute path; write {RIGHT}", program.it));
+        }
+        Some(program) if document.purpose == Purpose::Run && !Path::new(&program.it).is_file() => {
+            document.error(&program.at, format!("`command`: {} is no file; write {RIGHT}", program.it));
+        }
+        Some(_) => {}
+    }
+    Some(exec::Config {
+        command: words.into_iter().map(|word| word.it).collect(),
+        timeout: timeout.map_or(defaults::EXEC_TIMEOUT, |timeout| timeout.it),
+    })
 }
 
 fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> log::Config {

@@ -96,6 +96,10 @@ pub const QUEUE_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 30;
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// What `timeout` may be.
 pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// How long a program of a channel may run.
+pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
+/// What its `timeout` may be.
+pub const EXEC_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
 /// How long a signal is tried for: a receiver may be down for a night.
 pub const GIVE_UP: Duration = Duration::from_hours(24);
 /// What `give-up` may be.

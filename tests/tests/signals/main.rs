@@ -3,3 +3,4 @@
 mod cost;
 mod kills;
 mod receivers;
+mod trial;

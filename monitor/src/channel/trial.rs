@@ -1,0 +1,55 @@
+//! One marked signal to one channel, at once, past every queue: what an operator tries first.
+
+use super::delivery::{Answer, Peer};
+use super::letter::Letter;
+use super::{Config, Error, Ready, Sender, prepare};
+use engine::signal::Named;
+use engine::{Arguments, Signal, State, Time, Wall};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What condition and kind of it are.
+pub const TEST: &str = "test";
+
+/// Sends a signal whose condition and kind are [`TEST`]; the other side's no as an error.
+///
+/// # Errors
+/// When the channel cannot work as configured; within, why it was not accepted.
+pub async fn trial(config: &Config, sender: Sender, wall: Wall) -> Result<Result<(), String>, Error> {
+    let now = Instant::now();
+    let letter = Letter {
+        signal: Arc::new(signal(wall)),
+        sender: Arc::new(sender),
+        crossed: now,
+        expires: now + Duration::from_mins(5),
+        superseded: 0,
+        lost: 0,
+    };
+    let answer = match prepare(config)?.to {
+        Ready::Log(target) => {
+            target.write(&letter).map_or_else(|error| Answer::no(error.to_string()), |()| Answer::Yes)
+        }
+        Ready::Other(other) => other.attempt(&letter).await,
+    };
+    Ok(match answer {
+        Answer::Yes => Ok(()),
+        Answer::Gone => Err("it says that it is gone (410)".to_owned()),
+        Answer::No { why, .. } => Err(why),
+    })
+}
+
+fn signal(wall: Wall) -> Signal {
+    Signal {
+        seq: 0,
+        at: Time::default(),
+        wall,
+        condition: TEST.to_owned(),
+        kind: TEST,
+        state: State::Met,
+        scope: Named::Node,
+        value: 0.0,
+        threshold: 0.0,
+        window: Duration::ZERO,
+        arguments: Arguments { reasons: vec!["oopsd channel test".to_owned()], ..Arguments::default() },
+    }
+}
