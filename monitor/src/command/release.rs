@@ -93,11 +93,14 @@ fn same(one: &Route, other: &Route) -> bool {
     one.prefix == other.prefix && one.router == other.router
 }
 
-/// What brings plain paths back with oopsd dead.
+/// What brings plain paths back with oopsd dead; of some only the daemon itself can.
 fn switch(router: &router::Config) -> Option<String> {
     if let router::Config::KernelTable(table) = router {
         let table = table.table;
         return Some(format!("ip route flush table {table}; ip -6 route flush table {table}"));
+    }
+    if let router::Config::Bird(bird) = router {
+        return Some(format!("sed -i 's/= \\[.*/= [];/' {} && birdc configure", bird.include.display()));
     }
     None
 }
