@@ -58,6 +58,20 @@ fn object() -> Result<(), String> {
     let out = PathBuf::from(variable("OUT_DIR")?);
     // One for all profiles and tools: `target/bpf`. Cargo's own lock keeps those that build at the same time apart.
     let target = out.ancestors().nth(4).ok_or("OUT_DIR is not in a target folder")?.join("bpf");
+    build("oopsd-ebpf", &linker, &target)?;
+    let built = target.join(TARGET).join("release/oopsd-ebpf");
+    std::fs::copy(&built, out.join("kernel.o")).map_err(|error| format!("{}: {error}", built.display()))?;
+    // Apart: whatever is wrong with these is no loss to the daemon.
+    if std::env::var_os("CARGO_FEATURE_PEERS").is_some()
+        && let Err(why) = build("peers", &linker, &target)
+    {
+        println!("cargo:warning=the benches have no peers in the kernel: {why}");
+    }
+    Ok(())
+}
+
+/// Builds one of the package's programs, into `target`.
+fn build(program: &str, linker: &Path, target: &Path) -> Result<(), String> {
     let mut cargo = Command::new(variable("CARGO")?);
     // What cargo and clippy say of this build is not for that one.
     for (name, _) in std::env::vars_os() {
@@ -67,9 +81,9 @@ fn object() -> Result<(), String> {
         }
     }
     cargo
-        .args(["build", "--quiet", "--locked", "--release", "--package", "oopsd-ebpf", "--bins"])
+        .args(["build", "--quiet", "--locked", "--release", "--package", "oopsd-ebpf", "--bin", program])
         .args(["--target", TARGET, "--target-dir"])
-        .arg(&target)
+        .arg(target)
         .env("RUSTC", RUSTC)
         // Assembler for BPF is not stable yet.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -77,10 +91,7 @@ fn object() -> Result<(), String> {
             "CARGO_ENCODED_RUSTFLAGS",
             [&FLAGS[..], &[&format!("-Clinker={}", linker.display())]].concat().join("\x1f"),
         );
-    output(&mut cargo)?;
-    let built = target.join(TARGET).join("release/oopsd-ebpf");
-    std::fs::copy(&built, out.join("kernel.o")).map_err(|error| format!("{}: {error}", built.display()))?;
-    Ok(())
+    output(&mut cargo).map(drop)
 }
 
 /// On the path, or where cargo installs programs, which not everybody has on the path.

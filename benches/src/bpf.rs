@@ -39,7 +39,7 @@ pub(crate) fn can_run(what: &str) -> Outcome<bool> {
     Ok(true)
 }
 
-/// The programs for the benches, which are built with the daemon's.
+/// The programs for the benches, which are built beside the daemon's with its feature `peers`.
 pub(crate) fn peers() -> Outcome<Vec<u8>> {
     let file = std::env::current_exe()?;
     let folder =

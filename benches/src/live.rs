@@ -1,15 +1,19 @@
-//! A name server at 300,000 queries a second over a veth pair, with oopsd beside it and without: rounds take turns.
+//! A name server at 300,000 queries a second over a veth pair, with oopsd beside it, without, and with an empty XDP program
+//! in its place, which veth takes another way for than without any: rounds take turns.
 //!
 //! A second is given to each start; then what all processors spend, and what knotd answers, is counted for as long as
 //! kxdpgun sends. On two processors that is more than knotd can answer, so that whatever oopsd takes is missing there.
 
 use crate::figure::Figure;
+use crate::kernel::load;
 use crate::process::{Daemon, is_here};
-use crate::{Outcome, table};
+use crate::{Outcome, bpf, table};
 use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 const RATE: u32 = 300_000;
@@ -35,23 +39,35 @@ pub(crate) fn measure() -> Outcome<()> {
     }
     let folder = tempfile::tempdir()?;
     let lab = Lab::new(folder.path())?;
-    let [mut with, mut without] = [Rounds::default(), Rounds::default()];
+    let mut all = [Rounds::default(), Rounds::default(), Rounds::default()];
     for round in 0..=ROUNDS {
-        let (beside, alone) = (lab.round(true)?, lab.round(false)?);
-        // The first warms up.
-        if round > 0 {
-            with.push(&beside);
-            without.push(&alone);
+        for (rounds, beside) in all.iter_mut().zip([Beside::Oopsd, Beside::Nothing, Beside::Empty]) {
+            let figures = lab.round(beside)?;
+            // The first warms up.
+            if round > 0 {
+                rounds.push(&figures);
+            }
         }
     }
-    let [with, without] = [with, without].map(|rounds| rounds.0.map(Figure::of));
+    let [with, without, empty] = all.map(|rounds| rounds.0.map(Figure::of));
     let [busy, per_answer, own] = &with;
     table::ours(&format!("{what}: all processors, a query sent"), "ns", busy, None);
     table::peer("without oopsd", "ns", &without[0], busy, Some(NOISE));
+    table::peer("with an empty XDP program", "ns", &empty[0], busy, None);
     table::ours("    time for an answer of knotd", "ns", per_answer, None);
     table::peer("without oopsd", "ns", &without[1], per_answer, Some(NOISE));
+    table::peer("with an empty XDP program", "ns", &empty[1], per_answer, None);
     table::ours("    of it oopsd's own process, of one processor", "%", own, None);
     Ok(())
+}
+
+/// What is beside knotd in a round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Oopsd,
+    Nothing,
+    /// An XDP program that lets all pass, on the same interface.
+    Empty,
 }
 
 /// Nanoseconds of all processors a query; nanoseconds that pass for each answer; percent of one processor that oopsd's
@@ -115,9 +131,10 @@ impl<'f> Lab<'f> {
         Err(format!("knotd does not answer: {}", fs::read_to_string(folder.join("knotd.log"))?).into())
     }
 
-    fn round(&self, beside: bool) -> Outcome<[f64; 3]> {
+    fn round(&self, beside: Beside) -> Outcome<[f64; 3]> {
         let configuration = self.folder.join("oopsd.toml");
-        let oopsd = beside.then(|| Daemon::start_in(&self.host.0, &configuration)).transpose()?;
+        let oopsd = (beside == Beside::Oopsd).then(|| Daemon::start_in(&self.host.0, &configuration)).transpose()?;
+        let _empty = (beside == Beside::Empty).then(|| self.host.attach_empty()).transpose()?;
         sleep(Duration::from_secs(1));
         let own = || oopsd.as_ref().map_or(Ok(0.0), Daemon::nanoseconds);
         let (busy_before, own_before) = (busy()?, own()?);
@@ -156,6 +173,23 @@ impl Namespace {
         let namespace = Self(name);
         ip(&format!("-n {} link set lo up", namespace.0))?;
         Ok(namespace)
+    }
+
+    /// Attaches an XDP program that lets all pass, until what it gives is dropped.
+    fn attach_empty(&self) -> Outcome<OwnedFd> {
+        let namespace = File::open(format!("/run/netns/{}", self.0))?;
+        let attach = move || -> Outcome<OwnedFd> {
+            // SAFETY: the descriptor is open; only this thread sees another network, and it ends here.
+            if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } != 0 {
+                return Err(io::Error::last_os_error().into());
+            }
+            // SAFETY: the name ends with 0.
+            let index = unsafe { libc::if_nametoindex(c"eth0".as_ptr()) };
+            let mut programs = aya::Ebpf::load(&bpf::peers()?)?;
+            Ok(bpf::attach(load(&mut programs, "empty_xdp")?.as_fd(), index)?)
+        };
+        let thread = thread::spawn(move || attach().map_err(|error| error.to_string()));
+        Ok(thread.join().map_err(|_| "it panicked")??)
     }
 
     fn command(&self, program: &str) -> Command {

@@ -50,17 +50,56 @@ pub(crate) fn measure() -> Outcome<()> {
 const AT: Time = Time(0);
 const WALL: Wall = Wall(0);
 
-/// Counts in 1,000 zones of a million between two ticks.
+/// Counts in 1,000 zones of a million between two ticks. They are far from each other, so that each is on pages of its own
+/// in memory; what that alone costs is seen beside neighbours.
 fn tick(trial: &mut Trial) -> Outcome<()> {
+    let [near, far] = [queries(trial, 1)?, queries(trial, 999)?];
+    let neighbours = ticks(trial, &near)?;
+    // What moved for the last time is looked at once more.
+    drop(trial.sample(AT, WALL));
+    table::ours("tick, 1 K active of 1 M zones", "us", &ticks(trial, &far)?, Some(50.0));
+    table::ours("    neighbours in memory", "us", &neighbours, None);
+    let mut sweeps = Vec::new();
+    for round in 0..=ROUNDS {
+        far.run();
+        trial.sweep();
+        let took = nanoseconds(1, || drop(trial.sample(AT, WALL)))();
+        if round > 0 {
+            sweeps.push(took / MILLISECOND);
+        }
+    }
+    table::ours("full sweep, 1 K active of 1 M zones", "ms", &Figure::of(sweeps), Some(2.0));
+    Ok(())
+}
+
+/// A query for each of 1,000 zones and for some of them again.
+struct Queries {
+    program: Varied,
+    frame: Vec<u8>,
+}
+
+impl Queries {
+    fn run(&self) {
+        self.program.times(&self.frame, 1024);
+    }
+}
+
+/// Of each zone so many numbers from the next.
+fn queries(trial: &Trial, apart: u64) -> Outcome<Queries> {
     let mut next = 0;
-    let frames = varied(1024, |_| {
+    let mut frames = varied(1024, |_| {
         next = (next + 1) % ACTIVE;
-        frames::query(&frames::zone(next as u64 * 999))
+        frames::query(&frames::zone(next as u64 * apart))
     });
-    let queries = Varied::new(Hook::IngressXdp, &frames, Called::Fd(trial.program(Hook::IngressXdp)))?;
+    let program = Varied::new(Hook::IngressXdp, &frames, Called::Fd(trial.program(Hook::IngressXdp)))?;
+    Ok(Queries { program, frame: frames.swap_remove(0) })
+}
+
+/// What it takes to read all of these.
+fn ticks(trial: &mut Trial, queries: &Queries) -> Outcome<Figure> {
     let mut ticks = Vec::new();
     for round in 0..=ROUNDS {
-        queries.times(&frames[0], 1024);
+        queries.run();
         let mut moved = 0;
         let took = nanoseconds(1, || moved = trial.sample(AT, WALL).moved.len())();
         if moved != ACTIVE {
@@ -70,16 +109,5 @@ fn tick(trial: &mut Trial) -> Outcome<()> {
             ticks.push(took / MICROSECOND);
         }
     }
-    table::ours("tick, 1 K active of 1 M zones", "us", &Figure::of(ticks), Some(50.0));
-    let mut sweeps = Vec::new();
-    for round in 0..=ROUNDS {
-        queries.times(&frames[0], 1024);
-        trial.sweep();
-        let took = nanoseconds(1, || drop(trial.sample(AT, WALL)))();
-        if round > 0 {
-            sweeps.push(took / MILLISECOND);
-        }
-    }
-    table::ours("full sweep, 1 K active of 1 M zones", "ms", &Figure::of(sweeps), Some(2.0));
-    Ok(())
+    Ok(Figure::of(ticks))
 }

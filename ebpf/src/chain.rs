@@ -38,13 +38,17 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
                 return None;
             }
             let packet = Packet { transport: Transport::Tcp, ..packet };
-            let scratch = SCRATCH.get_ptr_mut(0)?;
-            // SAFETY: this CPU's own, until the frame is done with.
+            let Some(scratch) = scratch::take(&shard) else {
+                shard.node(Node::Skipped(Skip::Truncated));
+                return None;
+            };
+            // SAFETY: this frame's own, until it is done with.
             unsafe {
                 (*scratch).half = active;
                 (*scratch).segment = Segment { packet, at: packet.payload, nth: 0 };
             }
             next_message(hook, direction, &mut shard);
+            scratch::give_back(scratch);
             return None;
         }
         Ok(packet) => {
@@ -55,14 +59,19 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
                     shard.frame();
-                    let response = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard)?;
-                    let scratch = SCRATCH.get_ptr_mut(0)?;
+                    let mut response = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard)?;
+                    let Some(scratch) = scratch::take(&shard) else {
+                        response.unwalked = true;
+                        response.count(&mut shard);
+                        return None;
+                    };
                     // SAFETY: as above.
                     unsafe {
                         (*scratch).half = active;
                         (*scratch).segment.at = 0;
                     }
                     walked_elsewhere(hook, scratch, response, &mut shard);
+                    scratch::give_back(scratch);
                     return None;
                 }
                 Err(skip) => skip,
@@ -102,7 +111,14 @@ fn packet(frame: &Direct, ports: Ports) -> Result<Packet, Skip> {
 #[inline(always)]
 pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own, until the frame is done with.
+    let _ = messages(hook, direction, scratch);
+    scratch::give_back(scratch);
+    None
+}
+
+#[inline(always)]
+fn messages(hook: &impl Hook, direction: Direction, scratch: *mut Scratch) -> Option<()> {
+    // SAFETY: this frame's own, until it is done with.
     let (active, Segment { packet, at, nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
     let half = maps::half(active)?;
     let (_, epoch) = maps::active()?;
@@ -145,7 +161,14 @@ pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
 #[inline(always)]
 pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
     let scratch = SCRATCH.get_ptr_mut(0)?;
-    // SAFETY: this CPU's own, until the frame is done with.
+    let _ = records(hook, scratch);
+    scratch::give_back(scratch);
+    None
+}
+
+#[inline(always)]
+fn records(hook: &impl Hook, scratch: *mut Scratch) -> Option<()> {
+    // SAFETY: this frame's own, until it is done with.
     let (active, mut response) = unsafe { ((*scratch).half, (*scratch).response) };
     let half = maps::half(active)?;
     let (_, epoch) = maps::active()?;
@@ -184,7 +207,7 @@ pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
 /// Leaves a response to the walk over its records; counts it if there can be none.
 #[inline(always)]
 fn walked_elsewhere(hook: &impl Hook, scratch: *mut Scratch, response: Response, shard: &mut Shard) {
-    // SAFETY: this CPU's own, until the frame is done with.
+    // SAFETY: this frame's own, until it is done with.
     unsafe { (*scratch).response = response };
     hook.goes_on(WALK);
     let mut response = response;

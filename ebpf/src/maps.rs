@@ -111,6 +111,16 @@ impl Shard {
         Some(Self { half, totals, cpu, epoch, shared: half.shared != 0 })
     }
 
+    /// Writes `value` if there is a zero, at once if there can be another writer, and gives what was there; else 0.
+    ///
+    /// # Safety
+    /// `word` must be aligned and lie in a map's value.
+    #[inline(always)]
+    pub(crate) unsafe fn exchange_zero(&self, word: *mut u32, value: u32) -> u32 {
+        // SAFETY: the caller's.
+        if self.shared { unsafe { exchange_zero(word, value) } } else { 0 }
+    }
+
     /// A slot of this CPU.
     #[inline(always)]
     fn fields(&self, slot: u32) -> Option<*mut Slot> {

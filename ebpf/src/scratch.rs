@@ -1,18 +1,41 @@
 //! What a program leaves to the one that it calls: how far it came in a frame. Each CPU has one such place.
+//!
+//! A frame has it from where it first leaves something there until the last program that is called for it ends. Mostly no
+//! other frame comes between these on the same CPU: packets are worked on in softirqs, or with these held off. Where softirqs
+//! can be preempted (PREEMPT_RT) another frame may; it then goes without, which is counted: a response as one whose records
+//! were not walked, a segment as truncated.
 
-use crate::maps::Shard;
+use crate::maps::{SCRATCH, Shard};
 use wire::dns::Walk;
 use wire::{Direction, Family, Message, Packet, Transport, count};
 
 /// How far a frame is read.
 #[repr(C)]
 pub(crate) struct Scratch {
+    /// Not 0: a frame has it.
+    taken: u32,
     /// The half that counts the frame, also when another is put in force meanwhile.
     pub(crate) half: u32,
     /// The response whose records are being read.
     pub(crate) response: Response,
     /// The segment that is being read.
     pub(crate) segment: Segment,
+}
+
+/// Takes this CPU's place for a frame; `None` if another frame has it.
+#[inline(always)]
+pub(crate) fn take(shard: &Shard) -> Option<*mut Scratch> {
+    let scratch = SCRATCH.get_ptr_mut(0)?;
+    // SAFETY: an aligned word of a map's value.
+    let was = unsafe { shard.exchange_zero(&raw mut (*scratch).taken, 1) };
+    if was == 0 { Some(scratch) } else { None }
+}
+
+/// Gives it back: nothing more is called for the frame that had it.
+#[inline(always)]
+pub(crate) fn give_back(scratch: *mut Scratch) {
+    // SAFETY: a map's value, and the frame's own until now.
+    unsafe { (&raw mut (*scratch).taken).write_volatile(0) };
 }
 
 /// A segment, and how far it is read.

@@ -71,6 +71,40 @@ fn what_a_segment_holds_beyond_the_kernel_s_limit_is_said() {
 }
 
 #[test]
+fn every_shape_counts_as_in_memory_where_softirqs_can_be_preempted() {
+    let Some(mut both) = Both::new() else { return };
+    both.kernel.preempt(false).unwrap();
+    for (what, frame) in shapes::frames() {
+        both.agree(&what, &frame);
+    }
+}
+
+#[test]
+fn what_preempts_another_frame_does_without_its_scratch_and_says_so() {
+    let Some(mut both) = Both::new() else { return };
+    both.kernel.preempt(true).unwrap();
+    let asked = query("www.example.com.");
+    let answer = record(&[0xC0, 12], 1, &[192, 0, 2, 1]);
+    let answered = message(RESPONSE, 0, &name("www.example.com."), [&[answer], &[], &[opt(0, &[ede(22, b"")])]]);
+    both.agree("a query", &plain(&asked));
+    let mut more = |frame: &[u8], node: Node| {
+        let before = both.counted.node.get(&node.index()).copied().unwrap_or_default();
+        both.kernel.run(Hook::EgressTc, frame, 1).unwrap();
+        both.counted.sample(&both.kernel.sample(Time(0), Wall(0)));
+        both.counted.node.get(&node.index()).copied().unwrap_or_default() - before
+    };
+    let response = Node::Message {
+        direction: Direction::Sent,
+        response: true,
+        transport: wire::Transport::Udp,
+        family: wire::Family::V4,
+    };
+    assert_eq!(more(&plain(&answered), response), 1);
+    assert_eq!(more(&plain(&answered), Node::Unwalked), 1);
+    assert_eq!(more(&ethernet(&v4(6, &tcp(&[&answered]))), Node::Skipped(Skip::Truncated)), 1);
+}
+
+#[test]
 fn names_are_found_whatever_their_place_in_the_frame() {
     let Some(mut both) = Both::new() else { return };
     for zone in shapes::ZONES {

@@ -223,6 +223,14 @@ impl Maps {
         }
     }
 
+    /// Has the programs count as where softirqs can be preempted.
+    pub(super) fn share(&self) {
+        let at = std::mem::offset_of!(Half, shared);
+        let mut bytes = [0; 8];
+        bytes[at % 8] = 1;
+        self.halves.words(self.active(), 1)[at / 8].fetch_or(u64::from_le_bytes(bytes), Ordering::Relaxed);
+    }
+
     /// Puts the other half in force. What was in force is at rest when this returns.
     pub(super) fn flip(&self) {
         self.next_epoch();

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+const MAP_UPDATE_ELEM: libc::c_long = 2;
 const OBJ_PIN: libc::c_long = 6;
 const OBJ_GET: libc::c_long = 7;
 const OBJ_GET_INFO_BY_FD: libc::c_long = 15;
@@ -104,6 +105,32 @@ pub(super) fn entries(map: BorrowedFd<'_>) -> io::Result<u32> {
     let mut answer = [0_u32; 6];
     look(map, &raw mut answer)?;
     Ok(answer[4])
+}
+
+/// Writes the first word of 32 bits of a map's only value on all CPUs, and zeros behind it.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn write_on_all_cpus(map: BorrowedFd<'_>, cpus: usize, word: u32) -> io::Result<()> {
+    #[repr(C)]
+    struct Update {
+        map: u64,
+        key: u64,
+        value: u64,
+        flags: u64,
+    }
+    // Type, number, sizes of key and value.
+    let mut answer = [0_u32; 4];
+    look(map, &raw mut answer)?;
+    let size = (answer[3] as usize).next_multiple_of(8);
+    let mut values = vec![0_u8; size * cpus];
+    for value in values.chunks_exact_mut(size) {
+        value[..4].copy_from_slice(&word.to_ne_bytes());
+    }
+    let key = 0_u32;
+    let map = u64::from(map.as_raw_fd().cast_unsigned());
+    let [key, value] = [(&raw const key).expose_provenance(), values.as_ptr().expose_provenance()].map(|at| at as u64);
+    call(MAP_UPDATE_ELEM, &Update { map, key, value, flags: 0 }).map(drop)
 }
 
 fn look<T>(object: BorrowedFd<'_>, into: *mut T) -> io::Result<()> {

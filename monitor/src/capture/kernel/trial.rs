@@ -3,6 +3,7 @@
 use super::half::{Maps, Room};
 use super::loaded::{Entry, Loaded};
 use super::read::Read;
+use super::sys;
 use super::{Error, OBJECT};
 use crate::capture::attribution::Attribution;
 use engine::{Sample, Time, Wall};
@@ -71,6 +72,17 @@ impl Trial {
         let last = self.sample(at, wall);
         self.read = Read::new(&self.maps);
         Ok(last)
+    }
+
+    /// Counts as where softirqs can be preempted (PREEMPT_RT): `within` another frame on each CPU, or between two.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn preempt(&self, within: bool) -> Result<(), Error> {
+        const SCRATCH: &str = "SCRATCH";
+        self.maps.share();
+        sys::write_on_all_cpus(self.loaded.map(SCRATCH)?, self.maps.room().cpus, u32::from(within))
+            .map_err(|source| Error::Map { map: SCRATCH, source })
     }
 
     /// Runs a program on a frame so many times: what it returned, and how long it took on average.
