@@ -65,6 +65,19 @@ impl Knot {
         self.ask(&["zone-stats", zone, "mod-stats"])
     }
 
+    /// Adds TXT records to a name of a zone, each with as many letters as a string may have, 255.
+    ///
+    /// # Errors
+    /// When it does not take them.
+    pub fn add_texts(&self, zone: &str, name: &str, many: usize) -> Result<()> {
+        let control = |words: &[&str]| run(std::process::Command::new("knotc").arg("-c").arg(&self.file).args(words));
+        control(&["zone-begin", zone])?;
+        for nth in 0..many {
+            control(&["zone-set", zone, name, "60", "TXT", &format!("\"{nth:0>255}\"")])?;
+        }
+        control(&["zone-commit", zone]).map(drop)
+    }
+
     fn ask(&self, question: &[&str]) -> Result<Statistics> {
         let text = run(std::process::Command::new("knotc").arg("-c").arg(&self.file).args(question))?;
         // mod-stats.request-protocol[udp4] = 12, behind [nl.] if it is a zone's
