@@ -129,7 +129,7 @@ fn every_known_key_is_in_the_example() {
     let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
-    assert_eq!(lists.len(), 11);
+    assert_eq!(lists.len(), 12);
     for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
         assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
     }
