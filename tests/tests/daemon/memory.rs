@@ -115,6 +115,24 @@ fn a_full_disk_is_said_once_and_stops_no_route() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_disk_that_hangs_holds_up_no_route_and_no_end() -> Result<()> {
+    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    // A pipe that nobody reads: opening it to write never returns.
+    let pipe = oopsd.path(STATE).join(".routes.next");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status()?;
+    ensure!(made.success(), "{made}");
+    let load = site.queries(2_000)?;
+    oopsd.shows_route("seen", PREFIX, "prepend 1")?;
+    drop(load);
+    oopsd.shows_route("seen", PREFIX, "plain")?;
+    let said = oopsd.stderr();
+    ensure!(said.matches("the disk is slow").count() == 1, "{said}");
+    let (status, after) = oopsd.stop()?;
+    ensure!(status.success() && after.as_secs_f64() < 2.0, "{status} after {after:?}");
+    Ok(())
+}
+
 fn shows_budget(oopsd: &Oopsd, left: u64) -> Result<()> {
     oopsd.shows(&format!("oopsd_route_budget_left{{prefix=\"{PREFIX}\",router=\"bird\"}}"), left)
 }
