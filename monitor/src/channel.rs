@@ -3,10 +3,14 @@
 //! What a signal is and when there is one is the engine's; what it looks like in JSON is `json`'s.
 
 mod cloud_event;
+pub mod dbus;
 mod delivery;
+#[cfg(test)]
+mod escaping;
 pub mod exec;
 mod letter;
 pub mod log;
+pub mod notify;
 mod outbox;
 mod peer;
 mod retry;
@@ -51,6 +55,10 @@ pub enum To {
     Exec(exec::Config),
     /// HTTPS POST.
     Webhook(webhook::Config),
+    /// Signals and properties on D-Bus.
+    Dbus(dbus::Config),
+    /// DNS NOTIFY.
+    Notify(notify::Config),
 }
 
 /// What may wait for a channel.
@@ -165,7 +173,7 @@ impl Channels {
                 .position(|running| running.outbox.name() == prepared.name && running.worker.takes(&prepared.to))
                 .map(|index| before.swap_remove(index));
             let running = match kept {
-                Some(running) => running.replace(prepared),
+                Some(running) => running.replace(prepared, &self.sender, &self.runtime),
                 None => self.begin(prepared)?,
             };
             self.running.push(running);
@@ -179,7 +187,10 @@ impl Channels {
         Ok(())
     }
 
-    fn begin(&self, prepared: Prepared) -> Result<Running, Error> {
+    fn begin(&self, mut prepared: Prepared) -> Result<Running, Error> {
+        if let Ready::Other(other) = &mut prepared.to {
+            other.begin(None, &self.sender, &self.runtime);
+        }
         let Prepared { name, waits, .. } = &prepared;
         let outbox = Arc::new(Outbox::new(name, *waits, self.journal.as_ref().map(Journal::wake)));
         if let Some(journal) = &self.journal {
@@ -265,7 +276,7 @@ pub enum Error {
         /// The program.
         program: String,
     },
-    /// A file of a webhook cannot be read.
+    /// A file of secrets or authorities cannot be read.
     #[error("channel {channel}: cannot read {}", path.display())]
     Read {
         /// The channel.
@@ -282,6 +293,16 @@ pub enum Error {
         channel: String,
         /// The file.
         path: PathBuf,
+    },
+    /// A key file holds something else.
+    #[error("channel {channel}: {}: {why}", path.display())]
+    Key {
+        /// The channel.
+        channel: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, without what the file holds.
+        why: notify::BadKey,
     },
     /// The URL or the authorities cannot be used.
     #[error("channel {channel}: no HTTPS client for it")]
@@ -344,6 +365,8 @@ fn prepare(config: &Config) -> Result<Prepared, Error> {
         To::Log(config) => Ready::Log(log::Target::open(name, config)?),
         To::Exec(config) => Ready::Other(Other::Exec(exec::Settings::load(name, config)?)),
         To::Webhook(config) => Ready::Other(Other::Webhook(webhook::Settings::load(name, config)?)),
+        To::Dbus(config) => Ready::Other(Other::Dbus(dbus::Settings::new(config))),
+        To::Notify(config) => Ready::Other(Other::Notify(notify::Settings::load(name, config)?)),
     };
     Ok(Prepared { name: name.clone(), waits: config.waits, to })
 }
@@ -392,11 +415,14 @@ impl Running {
         Ok(Self { outbox, worker })
     }
 
-    fn replace(self, prepared: Prepared) -> Self {
+    fn replace(self, prepared: Prepared, sender: &Sender, runtime: &Handle) -> Self {
         self.outbox.enable(prepared.waits);
         match (&self.worker, prepared.to) {
             (Worker::Log(target), Ready::Log(new)) => target.replace(new),
-            (Worker::Other(target), Ready::Other(new)) => target.replace(new),
+            (Worker::Other(target), Ready::Other(mut new)) => {
+                new.begin(Some(&target.peer()), sender, runtime);
+                target.replace(new);
+            }
             (Worker::Log(_), Ready::Other(_)) | (Worker::Other(_), Ready::Log(_)) => {
                 unreachable!("only a worker that takes it is given it")
             }

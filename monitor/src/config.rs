@@ -4,6 +4,7 @@
 //! [`defaults`]. Nothing here changes the machine or opens a socket.
 
 mod bird;
+mod buses;
 mod capture;
 mod channel;
 mod condition;

@@ -1,4 +1,5 @@
-//! Capabilities: which ones counting needs, which ones this process has, and giving them up once it has begun.
+//! Capabilities: which ones counting needs, which ones this process has, and giving them up once it has begun. And what
+//! others may see of its memory.
 
 use caps::{CapSet, Capability};
 
@@ -39,6 +40,13 @@ pub fn keep(kept: &[Capability]) {
             let _ = caps::drop(None, set, *capability);
         }
     }
+}
+
+/// From here on no core of this process is dumped, and nobody but root looks into its memory: there are secrets in it.
+pub(crate) fn leave_no_core() {
+    // SAFETY: PR_SET_DUMPABLE takes one number and touches no memory of this process.
+    let done = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    debug_assert_eq!(done, 0, "0 is always taken");
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 const EXAMPLE: &str = include_str!("../oopsd.example.toml");
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const KEY: &str = "hmac-sha256:oopsd:MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[test]
 fn the_example_is_read_as_it_is_meant() {
@@ -69,7 +70,7 @@ fn a_step_says_any_action_and_the_last_one_may_withdraw() {
 fn the_example_names_its_channels_and_its_router() {
     let config = example().unwrap();
     let names: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
-    assert_eq!(names, ["log", "siem", "script"]);
+    assert_eq!(names, ["log", "siem", "script", "dbus", "primary"]);
     assert!(config.channels.iter().all(|channel| channel.waits == channel::Waits::default()));
     let channel::To::Webhook(webhook) = &config.channels[1].to else { panic!("{:?}", config.channels) };
     assert_eq!(webhook.timeout, Duration::from_secs(5));
@@ -123,13 +124,14 @@ fn every_known_key_is_in_the_example() {
     let text: String = names.map(table).concat()
         + "[[channel]]\ntype = 'log'\nxyz = 1\n[[channel]]\ntype = 'webhook'\nxyz = 1\n"
         + "[[channel]]\ntype = 'exec'\nxyz = 1\n"
+        + "[[channel]]\ntype = 'dbus'\nxyz = 1\n[[channel]]\ntype = 'notify'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n"
         + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n"
         + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n";
     let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
-    assert_eq!(lists.len(), 12);
+    assert_eq!(lists.len(), 14);
     for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
         assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
     }
@@ -220,16 +222,13 @@ fn example() -> Result<Config, Errors> {
     read(EXAMPLE)
 }
 
-/// A configuration whose secret is moved to a folder of its own.
+/// A configuration whose secrets are moved to a folder of its own.
 fn read(text: &str) -> Result<Config, Errors> {
     let folder = folder();
     let secret = folder.path().join("webhook.secret");
     write_secret(&secret, SECRET);
-    Config::parse(
-        &folder.path().join("oopsd.toml"),
-        &text.replace("/etc/oopsd/webhook.secret", "webhook.secret"),
-        Purpose::Run,
-    )
+    write_secret(&folder.path().join("notify.key"), KEY);
+    Config::parse(&folder.path().join("oopsd.toml"), &text.replace("/etc/oopsd/", ""), Purpose::Run)
 }
 
 fn write_secret(path: &Path, secret: &str) {

@@ -8,6 +8,7 @@ pub mod frames;
 pub mod knot;
 pub mod lab;
 pub mod message;
+pub mod message_bus;
 pub mod receiver;
 pub mod replay;
 pub mod routers;

@@ -64,7 +64,7 @@ impl<P> Target<P> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(peer);
     }
 
-    fn peer(&self) -> Arc<P> {
+    pub(super) fn peer(&self) -> Arc<P> {
         Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,21 +1,40 @@
-//! The secrets of webhooks and what is signed with them (Standard Webhooks, symmetric signatures `v1`).
+//! Files that hold secrets; the secrets of webhooks and what is signed with them (Standard Webhooks, symmetric signatures
+//! `v1`).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
+use std::io::{self, Read};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// More than any secret file needs.
+const MOST: u64 = 64 << 10;
+
+/// The text of a file that holds a secret, wiped when dropped. From here on this process leaves no core dump.
+pub(crate) fn read(path: &Path) -> io::Result<Zeroizing<String>> {
+    crate::privileges::leave_no_core();
+    // As large as it may become: a text that grows leaves its old places behind.
+    let mut text = Zeroizing::new(String::with_capacity(usize::try_from(MOST).unwrap_or(0) + 1));
+    std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large for a secret"));
+    }
+    Ok(text)
+}
 
 /// A key that signs. Nothing prints it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Vec<u8>);
+pub(crate) struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// The secret of a text like `whsec_...`: the base64 of 24 to 64 bytes; white space around it is left out.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let base64 = text.trim().strip_prefix("whsec_")?.trim_end_matches('=');
         let key = STANDARD_NO_PAD.decode(base64).ok()?;
-        (24..=64).contains(&key.len()).then_some(Self(key))
+        (24..=64).contains(&key.len()).then(|| Self(Zeroizing::new(key)))
     }
 
     fn sign(&self, id: &str, timestamp: i64, body: &str) -> String {
@@ -53,7 +72,7 @@ mod tests {
 
     #[test]
     fn each_secret_signs() {
-        let secrets = [Secret::parse(WHSEC).unwrap(), Secret(vec![7; 24])];
+        let secrets = [Secret::parse(WHSEC).unwrap(), Secret(vec![7; 24].into())];
         let both = signatures(&secrets, "a-1", 1, "{}");
         let (first, second) = both.split_once(' ').unwrap();
         assert_eq!(first, signatures(&secrets[..1], "a-1", 1, "{}"));

@@ -135,7 +135,7 @@ fn a_peer_is_verified_against_the_authorities_of_the_file() {
         Config { to: To::Webhook(config), name, waits } => {
             Config { to: To::Webhook(webhook::Config { ca_file: Some(lab.path(ca)), ..config }), name, waits }
         }
-        Config { to: To::Log(_) | To::Exec(_), .. } => unreachable!(),
+        other => panic!("{other:?}"),
     };
     let channels = lab.start(&[with("ca.pem"), with("other.pem")]);
     channels.send(&signal(1), Instant::now());

@@ -8,7 +8,7 @@ use super::cloud_event::cloud_event;
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::retry::retry_after;
-use super::secret::{Secret, signatures};
+use super::secret::{self, Secret, signatures};
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Client, StatusCode, Url, redirect};
@@ -63,8 +63,9 @@ impl Settings {
         }
         let mut secrets = Vec::with_capacity(config.secret_files.len());
         for path in &config.secret_files {
-            let secret = std::str::from_utf8(&read(path)?).ok().and_then(Secret::parse);
-            secrets.push(secret.ok_or_else(|| Error::Secret { channel: channel(), path: path.clone() })?);
+            let text =
+                secret::read(path).map_err(|source| Error::Read { channel: channel(), path: path.clone(), source })?;
+            secrets.push(Secret::parse(&text).ok_or_else(|| Error::Secret { channel: channel(), path: path.clone() })?);
         }
         Ok(Self { client: client.build().map_err(client_error)?, url, secrets })
     }

@@ -1,6 +1,7 @@
 //! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
 
 use crate::capture::kernel;
+use crate::channel::dbus::NAME;
 use crate::channel::{Config as Channel, Deliver, To, Waits};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
@@ -192,6 +193,16 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
             let trusts = webhook.ca_file.as_ref().map(|file| file.display().to_string());
             line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
             line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
+        }
+        To::Dbus(dbus) => {
+            let bus = dbus.address.as_deref().unwrap_or("the system bus");
+            line(out, "speaks on", &format!("{bus}, as {NAME}"))?;
+        }
+        To::Notify(notify) => {
+            line(out, "notifies", &notify.server.to_string())?;
+            let signs = notify.key_file.as_ref().map(|file| format!("by the key in {}", file.display()));
+            line(out, "signs", signs.as_deref().unwrap_or("not"))?;
+            line(out, "tries", &format!("{} at a time", show_duration(notify.timeout)))?;
         }
     }
     let Waits { deliver, count, bytes, age } = channel.waits;
@@ -396,6 +407,16 @@ mod tests {
           starts     /bin/true, for 10s at most
           keeps      every signal, 1d long; 10000 or 16MiB of them
 
+        channel dbus
+          speaks on  the system bus, as org.oopsd
+          keeps      every signal, 1d long; 10000 or 16MiB of them
+
+        channel primary
+          notifies   192.0.2.53:53
+          signs      by the key in /etc/oopsd/k
+          tries      5s at a time
+          keeps      every signal, 1d long; 10000 or 16MiB of them
+
         router bird
           writes     kernel table 5353;
         "#);
@@ -421,10 +442,11 @@ mod tests {
     fn printed(text: &str) -> String {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("s"), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let text = text.replace("/etc/oopsd/webhook.secret", "s");
+        std::fs::write(folder.path().join("k"), "hmac-sha256:oopsd:MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let text = text.replace("/etc/oopsd/webhook.secret", "s").replace("/etc/oopsd/notify.key", "k");
         let config = Config::parse(&folder.path().join("f.toml"), &text, Purpose::Run).unwrap();
         let mut out = Vec::new();
         print(&config, &mut out).unwrap();
-        String::from_utf8(out).unwrap()
+        String::from_utf8(out).unwrap().replace(&folder.path().display().to_string(), "/etc/oopsd")
     }
 }

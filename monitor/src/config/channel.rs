@@ -3,14 +3,14 @@
 use super::Purpose;
 use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
-use super::{defaults, word};
-use crate::channel::secret::Secret;
+use super::{buses, defaults, word};
+use crate::channel::secret::{self, Secret};
 use crate::channel::{Config, Deliver, To, Waits, exec, log, webhook};
 use reqwest::Url;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-const TYPES: [&str; 3] = ["exec", "log", "webhook"];
+const TYPES: [&str; 5] = ["dbus", "exec", "log", "notify", "webhook"];
 
 /// Reads one `[[channel]]`. Its name goes to `names`, whether or not the rest is sound.
 pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names: &mut Vec<String>) -> Option<Config> {
@@ -24,6 +24,8 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
     let to = match kind.it {
         "exec" => exec(document, &mut table).map(To::Exec),
         "log" => Some(To::Log(log(document, &mut table))),
+        "dbus" => Some(To::Dbus(buses::dbus(document, &mut table))),
+        "notify" => buses::notify(document, &mut table).map(To::Notify),
         _ => webhook(document, &mut table).map(To::Webhook),
     };
     table.close(document);
@@ -90,7 +92,7 @@ fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Option<web
         if files.is_empty() {
             document.error(&at, format!("`secret-file` names none; write {right}"));
         }
-        files.into_iter().filter_map(|value| secret(document, value)).collect()
+        files.into_iter().filter_map(|value| secret_file(document, value)).collect()
     });
     let ca_file = table.take("ca-file").and_then(|file| file.text(document, "the name of a file"));
     let ca_file = ca_file.map(|file| authorities(document, &file));
@@ -125,7 +127,7 @@ fn url_checked(text: &str) -> Result<String, String> {
 }
 
 /// The path of a secret file that holds a secret. The secret itself is looked at and forgotten.
-fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> {
+fn secret_file<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> {
     const RIGHT: &str = "write `whsec_` and the base64 of 24 to 64 random bytes into it";
     let file = value.text(document, "the name of a file")?;
     let path = document.beside(&file.it);
@@ -133,7 +135,7 @@ fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> 
         return Some(path);
     }
     let shown = path.display();
-    let text = match std::fs::read_to_string(&path) {
+    let text = match secret::read(&path) {
         Ok(text) => text,
         Err(error) => {
             document.error(&file.at, format!("`secret-file`: cannot read {shown}: {error}"));
@@ -144,12 +146,17 @@ fn secret<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> 
         document.error(&file.at, format!("`secret-file`: {shown} holds no secret; {RIGHT}"));
         return None;
     }
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(&path).map(|metadata| metadata.permissions().mode());
-    if mode.is_ok_and(|mode| mode & 0o004 != 0) {
-        document.warn(&file.at, format!("everybody can read {shown}; chmod o-r it"));
-    }
+    warn_of_readers(document, &file, &path);
     Some(path)
+}
+
+/// Says that a secret is none.
+pub(super) fn warn_of_readers(document: &mut Document<'_>, file: &At<String>, path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).map(|metadata| metadata.permissions().mode());
+    if mode.is_ok_and(|mode| mode & 0o004 != 0) {
+        document.warn(&file.at, format!("everybody can read {}; chmod o-r it", path.display()));
+    }
 }
 
 fn authorities(document: &mut Document<'_>, file: &At<String>) -> PathBuf {

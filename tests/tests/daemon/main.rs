@@ -3,6 +3,7 @@
 mod blindness;
 mod clock;
 mod counting;
+mod dbus;
 mod disk;
 mod exposition;
 mod fights;
@@ -12,6 +13,7 @@ mod judging;
 mod ladder;
 mod leases;
 mod memory;
+mod notify;
 mod observing;
 mod refusals;
 mod release;
