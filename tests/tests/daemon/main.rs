@@ -18,6 +18,7 @@ mod observing;
 mod refusals;
 mod release;
 mod reload;
+mod secrets;
 mod stalls;
 mod stopping;
 mod webhook;

@@ -1,0 +1,186 @@
+//! Secrets are in their files and nowhere else: not in what oopsd says, answers, keeps or leaves behind.
+
+use anyhow::{Context, Result, ensure};
+use std::fs;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tests::daemon::{Oopsd, Orders, SOON};
+use tests::lab::{Namespace, Running, oopsd, until};
+use tests::site::Site;
+
+/// What no one else may see, as files hold it; of some, the bytes that it stands for.
+const WEBHOOK: &str = "d2ViaG9vayBzZWNyZXQgb2YgdGhlIHRlc3QgMDAwMQ==";
+const NOTIFY: &str = "bm90aWZ5IHNlY3JldCBvZiB0aGUgdGVzdCAwMDAyISE=";
+const MEANT: [&str; 2] = ["webhook secret of the test 0001", "notify secret of the test 0002!!"];
+/// In the path of a URL there may be one too.
+const TOKEN: &str = "T0KENINTHEPATH";
+
+/// Every channel that has secrets, and nobody there who takes anything.
+const CONFIG: &str = r#"
+[zones]
+names = ["nl."]
+[[condition]]
+name = "nl-busy"
+kind = "query-rate"
+scope = { zone = "nl." }
+rising = 500
+keep-for = "100ms"
+[[channel]]
+type = "webhook"
+url = "http://127.0.0.1:8053/T0KENINTHEPATH?key=T0KENINTHEPATH"
+secret-file = ["webhook.secret", "webhook.secret"]
+[[channel]]
+type = "notify"
+server = "127.0.0.1:5353"
+key-file = "notify.key"
+[[channel]]
+type = "dbus"
+address = "unix:path=/nonexistent/bus"
+"#;
+
+#[test]
+fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
+    let Some((site, mut oopsd)) = watched(CONFIG)? else { return Ok(()) };
+    let load = site.queries(2_000)?;
+    oopsd.signal(1)?;
+    drop(load);
+    oopsd.signal(2)?;
+    for channel in ["webhook", "notify"] {
+        let failed = format!("oopsd_signals_total{{channel=\"{channel}\",outcome=\"sent\"}}");
+        oopsd.shows(&failed, 0)?;
+    }
+    until("errors", SOON, || (oopsd.stderr().matches("not accepted").count() >= 2).then_some(()))
+        .with_context(|| oopsd.stderr())?;
+    let metrics = oopsd.metrics()?.0;
+    let checks = [checked(&oopsd)?];
+    // Files that hold something else are told about without it.
+    for (file, text) in [
+        ("notify.key", format!("hmac-sha256:oopsd:{NOTIFY}:{WEBHOOK}")),
+        ("notify.key", format!("key oopsd {{ algorithm {NOTIFY}; secret \"{NOTIFY}\"; }};")),
+        ("webhook.secret", format!("whsec {WEBHOOK} {}", MEANT[0])),
+    ] {
+        let before = fs::read(oopsd.path(file))?;
+        fs::write(oopsd.path(file), text)?;
+        let said = oopsd.stderr().len();
+        oopsd.kill(libc::SIGHUP);
+        until("a refusal", SOON, || oopsd.stderr().get(said..).filter(|said| said.contains(file)).map(|_| ()))
+            .with_context(|| oopsd.stderr())?;
+        let checked = checked(&oopsd)?;
+        ensure!(checked.contains(file), "{checked}");
+        clean(&[("check", &checked)])?;
+        fs::write(oopsd.path(file), before)?;
+    }
+    // Keys that are written into the configuration itself.
+    let wrong = format!("{CONFIG}secret = \"whsec_{WEBHOOK}\"\nkey = \"{NOTIFY}\"\n");
+    oopsd.configure(&wrong)?;
+    clean(&[("check of keys in the file", &checked(&oopsd)?)])?;
+    let (status, _) = oopsd.stop()?;
+    ensure!(status.success(), "{status}: {}", oopsd.stderr());
+    clean(&[("metrics", &metrics), ("check", &checks[0]), ("stderr", &oopsd.stderr()), ("stdout", &oopsd.stdout())])?;
+    // Whatever else is in its folder, the queue on the disk included.
+    kept(oopsd.path("oopsd.toml").parent().context("a folder")?)
+}
+
+#[test]
+fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern")?;
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    // Without a secret there is one: so this machine dumps cores, and the test would see it.
+    let plain = aborted(&site.host, folder.path(), "plain", "")?;
+    println!("core_pattern {}; without a secret: core {plain}", pattern.trim());
+    ensure!(plain, "this machine dumps no cores, so nothing can be shown");
+    let secret = aborted(&site.host, folder.path(), "secret", CONFIG)?;
+    println!("with secrets: core {secret}");
+    ensure!(!secret, "a core was dumped");
+    Ok(())
+}
+
+/// Whether a core was dumped of oopsd with this configuration when it was aborted.
+fn aborted(host: &Namespace, folder: &Path, name: &str, config: &str) -> Result<bool> {
+    let folder = folder.join(name);
+    fs::create_dir(&folder)?;
+    secrets(&folder)?;
+    let state = folder.join("state");
+    let text = format!("state-directory = {state:?}\n[capture]\ninterfaces = [\"eth0\"]\n[metrics]\n{config}");
+    fs::write(folder.join("oopsd.toml"), text)?;
+    let log = fs::File::create(folder.join("stderr"))?;
+    let mut command = host.command("env");
+    command.arg(oopsd()?).args(["run", "--capture", "socket", "-c"]).arg(folder.join("oopsd.toml"));
+    command.current_dir(&folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let cores = || {
+        let whole = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+        // SAFETY: setrlimit is async-signal-safe and reads one structure that is here.
+        if unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const whole) } == 0 {
+            return Ok(());
+        }
+        Err(std::io::Error::last_os_error())
+    };
+    // SAFETY: between fork and exec it only calls setrlimit.
+    unsafe { command.pre_exec(cores) };
+    let mut running = Running::start(&mut command)?;
+    let said = || fs::read_to_string(folder.join("stderr")).unwrap_or_default();
+    until("counting", SOON, || said().contains("counting node").then_some(())).with_context(said)?;
+    running.signal(libc::SIGABRT);
+    let status = until("an end", SOON, || running.0.try_wait().ok().flatten())?;
+    ensure!(status.signal() == Some(libc::SIGABRT), "{status}");
+    Ok(status.core_dumped())
+}
+
+/// oopsd with all secrets, saying all that it can say.
+fn watched(config: &str) -> Result<Option<(Site, Oopsd)>> {
+    let webhook = format!("whsec_{WEBHOOK}");
+    let key = format!("hmac-sha256:oopsd:{NOTIFY}");
+    let files = &[("webhook.secret", webhook.as_str()), ("notify.key", key.as_str())];
+    Site::watched_by(&Orders { config, files, arguments: &["-vv"], ..Orders::default() })
+}
+
+fn secrets(folder: &Path) -> Result<()> {
+    fs::write(folder.join("webhook.secret"), format!("whsec_{WEBHOOK}"))?;
+    Ok(fs::write(folder.join("notify.key"), format!("hmac-sha256:oopsd:{NOTIFY}"))?)
+}
+
+/// All that `oopsd check` says of its configuration.
+fn checked(daemon: &Oopsd) -> Result<String> {
+    let output = Command::new(oopsd()?).args(["check", "-c"]).arg(daemon.path("oopsd.toml")).output()?;
+    Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// Nothing of a secret is in any of these.
+fn clean(said: &[(&str, &String)]) -> Result<()> {
+    for (where_, text) in said {
+        ensure!(!text.is_empty() || *where_ == "stdout", "nothing in {where_}");
+        for secret in [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN] {
+            // Its beginning would do.
+            let found = text.find(&secret[..12]).map(|at| text[..at].lines().last().unwrap_or_default());
+            ensure!(found.is_none(), "{secret} is in {where_} behind {found:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Nothing of a secret is in any file but those that have to hold it.
+fn kept(folder: &Path) -> Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    let mut looked = 0;
+    while let Some(folder) = folders.pop() {
+        for file in fs::read_dir(folder)? {
+            let file = file?.path();
+            let own = ["webhook.secret", "notify.key", "oopsd.toml"].map(|name| file.ends_with(name)).contains(&true);
+            if file.is_dir() {
+                folders.push(file);
+            } else if !own && file.is_file() {
+                looked += 1;
+                let bytes = fs::read(&file)?;
+                for secret in [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN] {
+                    let found = bytes.windows(12).any(|window| window == &secret.as_bytes()[..12]);
+                    ensure!(!found, "{secret} is in {}", file.display());
+                }
+            }
+        }
+    }
+    println!("files without a secret: {looked}");
+    ensure!(looked >= 3, "only {looked} files");
+    Ok(())
+}
