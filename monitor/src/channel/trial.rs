@@ -2,11 +2,13 @@
 
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
+use super::peer::Other;
 use super::{Config, Error, Ready, Sender, prepare};
 use engine::signal::Named;
 use engine::{Arguments, Signal, State, Time, Wall};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 
 /// What condition and kind of it are.
 pub const TEST: &str = "test";
@@ -29,7 +31,13 @@ pub async fn trial(config: &Config, sender: Sender, wall: Wall) -> Result<Result
         Ready::Log(target) => {
             target.write(&letter).map_or_else(|error| Answer::no(error.to_string()), |()| Answer::Yes)
         }
-        Ready::Other(other) => other.attempt(&letter).await,
+        Ready::Other(Other::Notify(_)) => {
+            Answer::no("a NOTIFY is of a zone, and this signal is of none: nothing was sent")
+        }
+        Ready::Other(mut other) => {
+            other.begin(None, &letter.sender, &Handle::current());
+            other.attempt(&letter).await
+        }
     };
     Ok(match answer {
         Answer::Yes => Ok(()),
