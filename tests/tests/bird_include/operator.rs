@@ -47,6 +47,8 @@ fn constants_that_bird_refuses_are_taken_back() -> Result<()> {
     lab.boots()?;
     // The same by a reload that brings such a step.
     oopsd.want(V4, "plain")?;
+    let at_ease = || oopsd.status(V4).ok().filter(|row| row["error"].is_null());
+    until("what failed is no longer wanted", SOON, at_ease)?;
     oopsd.reload(&lab.toml().replace("{ med = 200 }", "{ med = 300 }"))?;
     let error = oopsd.fails(V4)?;
     ensure!(error.contains("OOPSD_MED300_4"), "{error}");
