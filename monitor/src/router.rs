@@ -6,6 +6,7 @@
 pub mod announcement;
 pub mod bird;
 pub mod exabgp;
+pub mod gobgp;
 pub mod kernel_table;
 mod reconcile;
 
@@ -26,6 +27,8 @@ pub enum Config {
     Bird(bird::Config),
     /// ExaBGP, over its named pipes.
     Exabgp(exabgp::Config),
+    /// GoBGP, over its gRPC API.
+    Gobgp(gobgp::Config),
 }
 
 impl Config {
@@ -36,6 +39,7 @@ impl Config {
             Self::KernelTable(config) => &config.name,
             Self::Bird(config) => &config.name,
             Self::Exabgp(config) => &config.name,
+            Self::Gobgp(config) => &config.name,
         }
     }
 
@@ -44,7 +48,7 @@ impl Config {
     pub fn may_withdraw(&self) -> bool {
         match self {
             Self::KernelTable(_) => true,
-            Self::Bird(_) | Self::Exabgp(_) => false,
+            Self::Bird(_) | Self::Exabgp(_) | Self::Gobgp(_) => false,
         }
     }
 
@@ -53,6 +57,7 @@ impl Config {
         match self {
             Self::KernelTable(_) | Self::Bird(_) => {}
             Self::Exabgp(config) => config.plain.learn(&config.name, routes),
+            Self::Gobgp(config) => config.plain.learn(&config.name, routes),
         }
     }
 
@@ -63,6 +68,7 @@ impl Config {
             Self::KernelTable(_) => kernel_table::refuses(action),
             Self::Bird(_) => None,
             Self::Exabgp(config) => config.plain.refuses(action),
+            Self::Gobgp(config) => config.plain.refuses(action),
         }
     }
 }
@@ -130,6 +136,9 @@ pub enum Error {
     /// ExaBGP did not.
     #[error(transparent)]
     Exabgp(#[from] exabgp::Error),
+    /// GoBGP did not.
+    #[error(transparent)]
+    Gobgp(#[from] gobgp::Error),
     /// An announcement is left alone.
     #[error(transparent)]
     Announcement(#[from] announcement::Error),
@@ -200,6 +209,10 @@ impl Routers {
         match config {
             Config::KernelTable(config) => {
                 let announcer = kernel_table::KernelTable::open(config.clone())?;
+                Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
+            }
+            Config::Gobgp(config) => {
+                let announcer = gobgp::Gobgp::new(config.clone())?;
                 Ok(Reconciler::start(&config.name, announcer, prefixes, self.dry_run))
             }
             Config::Exabgp(config) => {

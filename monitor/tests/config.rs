@@ -127,11 +127,12 @@ fn every_known_key_is_in_the_example() {
         + "[[channel]]\ntype = 'dbus'\nxyz = 1\n[[channel]]\ntype = 'notify'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n"
         + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n"
-        + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n";
+        + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n"
+        + "[[router]]\nname = 'd'\ntype = 'gobgp'\nxyz = 1\n";
     let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
-    assert_eq!(lists.len(), 14);
+    assert_eq!(lists.len(), 15);
     for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
         assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
     }

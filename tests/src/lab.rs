@@ -1,9 +1,10 @@
 //! Network namespaces, the cables between them and the programs in them, gone when dropped. Needs root and iproute2.
 //!
-//! Routing daemons are in [`bird`] and [`exabgp`], a host with its upstream in [`peering`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
+//! Routing daemons are in [`bird`], [`exabgp`] and [`gobgp`], a host with its upstream in [`peering`]. Programs of the project itself are started by the tests that need them, with [`Namespace::command`].
 
 pub mod bird;
 pub mod exabgp;
+pub mod gobgp;
 pub mod learner;
 pub mod peering;
 

@@ -63,8 +63,8 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         Purpose::Demo => &["bird2", "dnsperf", "iproute2", "knot", "procps"],
         #[rustfmt::skip]
         Purpose::Test => &[
-            "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "iproute2", "knot",
-            "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "systemd", "tcpdump", "tshark", "unbound",
+            "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "gobgpd", "iproute2",
+            "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "systemd", "tcpdump", "tshark", "unbound",
         ],
         #[rustfmt::skip]
         Purpose::Bench => &[

@@ -226,6 +226,10 @@ fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::
             line(out, "writes", &format!("{}; bird.conf needs:", bird.include.display()))?;
             bird::bird_fragment(bird, routes)
         }
+        Router::Gobgp(gobgp) => {
+            line(out, "speaks", &format!("to GoBGP on {}", gobgp.address))?;
+            return line(out, "plain", &plain(&gobgp.plain));
+        }
         Router::Exabgp(exabgp) => {
             let (pipes, dialect) = (exabgp.pipes.display(), exabgp.dialect.number());
             line(out, "speaks", &format!("to ExaBGP by {pipes}.in and .out, in dialect {dialect}"))?;

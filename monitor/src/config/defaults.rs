@@ -80,6 +80,8 @@ pub const STATE_DIRECTORY: &str = "/var/lib/oopsd";
 
 /// The pipes of ExaBGP where Debian's service makes them, without `.in` and `.out`.
 pub const EXABGP_PIPES: &str = "/run/exabgp/exabgp";
+/// The API of GoBGP.
+pub const GOBGP_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 50051);
 
 /// Where `/metrics` is served when `[metrics]` says nothing else.
 pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9553);

@@ -34,12 +34,7 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, taken:
         "kernel-table" => kernel_table(document, table, name, taken).map(Config::KernelTable),
         "bird" => bird::read(document, table, name, taken).map(Config::Bird),
         "exabgp" => speaker::exabgp(document, table, name).map(Config::Exabgp),
-        absent => {
-            let what =
-                format!("`type`: `{absent}` is not in this version; write \"kernel-table\", \"bird\" or \"exabgp\"");
-            document.error(&kind.at, what);
-            None
-        }
+        _ => speaker::gobgp(document, table, name).map(Config::Gobgp),
     }
 }
 

@@ -4,6 +4,8 @@ use super::defaults;
 use super::document::{Document, Table};
 use crate::router::announcement::Plain;
 use crate::router::exabgp::{self, Dialect};
+use crate::router::gobgp;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Reads the keys that a router of type `exabgp` has beside its name.
@@ -22,6 +24,31 @@ pub(super) fn exabgp<'i>(
     let dialect = if dialect.is_some_and(|dialect| dialect.it == 6) { Dialect::Six } else { Dialect::Four };
     let pipes = pipes.map_or_else(|| PathBuf::from(defaults::EXABGP_PIPES), |pipes| pipes.it);
     Some(exabgp::Config { name: name?, pipes, dialect, plain })
+}
+
+/// Reads the keys that a router of type `gobgp` has beside its name.
+pub(super) fn gobgp<'i>(
+    document: &mut Document<'i>,
+    mut table: Table<'i>,
+    name: Option<String>,
+) -> Option<gobgp::Config> {
+    let address = table.take("address").and_then(|address| address.parse(document, ADDRESS, self::address));
+    let plain = plain(document, &mut table);
+    table.close(document);
+    let address = address.map_or(defaults::GOBGP_ADDRESS, |address| address.it);
+    Some(gobgp::Config { name: name?, address, plain })
+}
+
+const ADDRESS: &str = "a loopback address and a port, such as \"127.0.0.1:50051\"";
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() && address.port() > 0 => Ok(address),
+        Ok(_) => Err(format!(
+            "\"{text}\" is not {ADDRESS}: whoever reaches that API can announce anything, and nothing encrypts it"
+        )),
+        Err(_) => Err(format!("\"{text}\" is not {ADDRESS}")),
+    }
 }
 
 const PIPES: &str = "the path of ExaBGP's pipes without .in and .out, such as \"/run/exabgp/exabgp\"";

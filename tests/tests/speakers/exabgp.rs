@@ -117,5 +117,6 @@ fn suite<'a>(lab: &'a Peering, exabgp: &Exabgp) -> Suite<'a> {
 fn say(exabgp: &Exabgp, command: &str) -> Result<()> {
     let mut pipe = exabgp.pipes().into_os_string();
     pipe.push(".in");
-    Ok(writeln!(File::options().write(true).open(pipe)?, "{command}")?)
+    // At once, so that no other program's command comes between it and the end of its line.
+    Ok(File::options().write(true).open(pipe)?.write_all(format!("{command}\n").as_bytes())?)
 }
