@@ -180,7 +180,6 @@ fn kept(folder: &Path) -> Result<()> {
             }
         }
     }
-    println!("files without a secret: {looked}");
     ensure!(looked >= 3, "only {looked} files");
     Ok(())
 }
