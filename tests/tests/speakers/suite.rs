@@ -219,6 +219,8 @@ impl Suite<'_> {
         let mut oopsd = self.oopsd()?;
         oopsd.want(V4, "prepend 3")?;
         self.reaches(V4, Action::Prepend(3), SOON)?;
+        // Between a look and a change of oopsd's a withdrawal is overtaken.
+        oopsd.sees(V4, "prepend 3")?;
         withdraw()?;
         self.lab.listener.reaches(V4, SOON, |found| found.is_none())?;
         oopsd.sees(V4, "withdraw")?;
