@@ -32,13 +32,13 @@ pub struct Name {
     pub length: usize,
     /// How many labels it has, the root not counted.
     pub labels: usize,
-    /// Byte n from below, the first word before the second: where the label n labels from the last one begins, modulo 256.
-    starts: [u64; 2],
+    /// Byte n from below: where the label n labels from the last one begins, modulo 256.
+    starts: u128,
 }
 
 impl Name {
     /// A name that was not read.
-    pub const BLANK: Self = Self { at: 0, length: 0, labels: 0, starts: [0; 2] };
+    pub const BLANK: Self = Self { at: 0, length: 0, labels: 0, starts: 0 };
 
     /// Reads the name at `at`, at least 8 bytes into the frame, which must end before `end`.
     ///
@@ -47,39 +47,28 @@ impl Name {
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: impl Into<Skip>) -> Result<Self, Skip> {
         let longest = at.wrapping_add(LENGTH);
-        let limit = end.min(longest);
+        let limit = frame.opaque_at(end.min(longest));
         let mut begin = at;
-        let [mut near, mut far] = [0_u64; 2];
-        // Why it ends is found out behind the loop: most names are well-formed.
+        let mut starts = 0_u128;
         for labels in 0..LABELS + 1 {
-            let Some([length]) = frame.read(begin) else { break };
-            let next = begin.wrapping_add(usize::from(length)).wrapping_add(1);
+            if begin >= limit {
+                return Err(if begin >= longest { Skip::NameLength } else { past_end.into() });
+            }
+            let [length] = frame.read(begin).ok_or(Skip::Truncated)?;
+            let length = usize::from(length);
+            let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
-                if next > limit {
-                    break;
-                }
                 let labels = frame.opaque_at(labels);
                 let length = frame.opaque_at(next.wrapping_sub(at));
-                return Ok(Self { at, length, labels, starts: [frame.opaque(near), frame.opaque(far)] });
+                return Ok(Self { at, length, labels, starts: frame.opaque_u128(starts) });
             }
-            if usize::from(length) > LABEL {
-                break;
+            if length > LABEL {
+                return Err(Skip::NamePointer);
             }
-            if labels >= DEPTH / 2 {
-                far = far << 8 | near >> 56;
-            }
-            near = near << 8 | (begin & 0xFF) as u64;
+            starts = starts << 8 | (begin & 0xFF) as u128;
             begin = next;
         }
-        Err(if begin >= limit {
-            if begin >= longest { Skip::NameLength } else { past_end.into() }
-        } else {
-            match frame.read(begin) {
-                Some([0..=63]) => Skip::NameLength,
-                Some(_) => Skip::NamePointer,
-                None => Skip::Truncated,
-            }
-        })
+        Err(Skip::NameLength)
     }
 
     /// The keyed hash of its last `labels` labels, of all if it has fewer, of [`DEPTH`] at most; `None` if `frame` is not
@@ -97,14 +86,13 @@ impl Name {
     /// Its labels from the last one leftwards, [`DEPTH`] of them at most.
     #[inline(always)]
     pub(crate) const fn leftwards(&self) -> Leftwards {
-        let end = self.at.wrapping_add(self.length).wrapping_sub(1);
-        Leftwards { starts: self.starts, end }
+        Leftwards { starts: self.starts, end: self.at.wrapping_add(self.length).wrapping_sub(1) }
     }
 }
 
 /// The labels of a [`Name`], from the last one leftwards. It does not know where to stop.
 pub(crate) struct Leftwards {
-    starts: [u64; 2],
+    starts: u128,
     /// Where the last label given begins.
     end: usize,
 }
@@ -113,12 +101,10 @@ impl Leftwards {
     /// The hash of the next label.
     #[inline(always)]
     pub(crate) fn hash<F: Frame>(&mut self, frame: &F, key: &Key) -> Option<u64> {
-        let [near, far] = self.starts;
         // A label and its length byte are at most 64 bytes.
-        #[expect(clippy::cast_possible_truncation, reason = "of the difference seven bits are looked at")]
-        let size = self.end.wrapping_sub(near as usize) & 0x7F;
-        self.starts = [near >> 8 | far << 56, far >> 8];
+        let size = self.end.wrapping_sub((self.starts & 0xFF) as usize) & 0x7F;
         let end = self.end;
+        self.starts >>= 8;
         self.end = end.wrapping_sub(size);
         hash(frame, end, size.wrapping_sub(1), key)
     }
