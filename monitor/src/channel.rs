@@ -5,6 +5,7 @@
 mod cloud_event;
 pub mod dbus;
 mod delivery;
+mod error;
 #[cfg(test)]
 mod escaping;
 pub mod exec;
@@ -14,21 +15,22 @@ pub mod notify;
 mod outbox;
 mod peer;
 mod retry;
+mod running;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
 mod trial;
 pub mod webhook;
 
+pub use error::Error;
 pub use outbox::journal::Standing;
 pub use trial::{TEST, trial};
 
 use crate::config::defaults;
-use delivery::Target;
 use engine::Signal;
 use outbox::Outbox;
 use outbox::journal::Journal;
-use peer::Other;
+use running::{Prepared, Ready, Running, prepare};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -168,10 +170,8 @@ impl Channels {
         }
         let mut before = std::mem::take(&mut self.running);
         for prepared in prepared {
-            let kept = before
-                .iter()
-                .position(|running| running.outbox.name() == prepared.name && running.worker.takes(&prepared.to))
-                .map(|index| before.swap_remove(index));
+            let kept =
+                before.iter().position(|running| running.takes(&prepared)).map(|index| before.swap_remove(index));
             let running = match kept {
                 Some(running) => running.replace(prepared, &self.sender, &self.runtime),
                 None => self.begin(prepared)?,
@@ -255,180 +255,10 @@ impl Channels {
     }
 }
 
-/// A channel that cannot work as configured.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The log file cannot be opened for appending.
-    #[error("channel {channel}: cannot append to {}", path.display())]
-    Log {
-        /// The channel.
-        channel: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// What should be started cannot be.
-    #[error("channel {channel}: {program} is no program that can be run")]
-    Program {
-        /// The channel.
-        channel: String,
-        /// The program.
-        program: String,
-    },
-    /// A file of secrets or authorities cannot be read.
-    #[error("channel {channel}: cannot read {}", path.display())]
-    Read {
-        /// The channel.
-        channel: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A secret file holds something else.
-    #[error("channel {channel}: {} does not hold \"whsec_\" and the base64 of 24 to 64 bytes", path.display())]
-    Secret {
-        /// The channel.
-        channel: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A key file holds something else.
-    #[error("channel {channel}: {}: {why}", path.display())]
-    Key {
-        /// The channel.
-        channel: String,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, without what the file holds.
-        why: notify::BadKey,
-    },
-    /// The URL or the authorities cannot be used.
-    #[error("channel {channel}: no HTTPS client for it")]
-    Client {
-        /// The channel.
-        channel: String,
-        /// Why.
-        source: reqwest::Error,
-    },
-    /// The URL is neither `https` nor `http` to a loopback address.
-    #[error("channel {channel}: the URL must begin with https:// (http:// only to a loopback address)")]
-    Url {
-        /// The channel.
-        channel: String,
-    },
-    /// The system gives no thread.
-    #[error("channel {channel}: cannot start a thread")]
-    Thread {
-        /// The channel.
-        channel: String,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
 /// Chooses ring for all TLS of the process. First thing in main; later calls change nothing.
 pub fn install_tls() {
     // Fails only if a provider is chosen already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-#[derive(Debug)]
-struct Running {
-    outbox: Arc<Outbox>,
-    worker: Worker,
-}
-
-/// What a running channel looks up before each attempt, so that a reload changes it under the worker.
-#[derive(Debug)]
-enum Worker {
-    Log(Arc<log::Target>),
-    Other(Arc<Target<Other>>),
-}
-
-/// A channel that has all it needs, but does not run.
-struct Prepared {
-    name: String,
-    waits: Waits,
-    to: Ready,
-}
-
-enum Ready {
-    Log(log::Target),
-    Other(Other),
-}
-
-fn prepare(config: &Config) -> Result<Prepared, Error> {
-    let name = &config.name;
-    let to = match &config.to {
-        To::Log(config) => Ready::Log(log::Target::open(name, config)?),
-        To::Exec(config) => Ready::Other(Other::Exec(exec::Settings::load(name, config)?)),
-        To::Webhook(config) => Ready::Other(Other::Webhook(webhook::Settings::load(name, config)?)),
-        To::Dbus(config) => Ready::Other(Other::Dbus(dbus::Settings::new(config))),
-        To::Notify(config) => Ready::Other(Other::Notify(notify::Settings::load(name, config)?)),
-    };
-    Ok(Prepared { name: name.clone(), waits: config.waits, to })
-}
-
-impl Worker {
-    /// Whether a reload to `ready` can leave this worker running.
-    const fn takes(&self, ready: &Ready) -> bool {
-        matches!((self, ready), (Self::Log(_), Ready::Log(_)) | (Self::Other(_), Ready::Other(_)))
-    }
-}
-
-impl Running {
-    fn start(
-        prepared: Prepared,
-        outbox: Arc<Outbox>,
-        runtime: &Handle,
-        ended: mpsc::Sender<()>,
-    ) -> Result<Self, Error> {
-        let work = Arc::clone(&outbox);
-        let worker = match prepared.to {
-            Ready::Log(target) => {
-                let target = Arc::new(target);
-                let worker = Worker::Log(Arc::clone(&target));
-                let runtime = runtime.clone();
-                // A thread, not a task: a terminal or a pipe that nobody reads blocks whoever writes to it.
-                std::thread::Builder::new()
-                    .name("log".to_owned())
-                    .spawn(move || {
-                        crate::privileges::keep(&[]);
-                        log::run(&work, &target, &runtime);
-                        drop(ended);
-                    })
-                    .map_err(|source| Error::Thread { channel: prepared.name, source })?;
-                worker
-            }
-            Ready::Other(other) => {
-                let target = Arc::new(Target::new(other));
-                let worker = Worker::Other(Arc::clone(&target));
-                runtime.spawn(async move {
-                    delivery::run(&work, &target).await;
-                    drop(ended);
-                });
-                worker
-            }
-        };
-        Ok(Self { outbox, worker })
-    }
-
-    fn replace(self, prepared: Prepared, sender: &Sender, runtime: &Handle) -> Self {
-        self.outbox.enable(prepared.waits);
-        match (&self.worker, prepared.to) {
-            (Worker::Log(target), Ready::Log(new)) => target.replace(new),
-            (Worker::Other(target), Ready::Other(mut new)) => {
-                new.begin(Some(&target.peer()), sender, runtime);
-                target.replace(new);
-            }
-            (Worker::Log(_), Ready::Other(_)) | (Worker::Other(_), Ready::Log(_)) => {
-                unreachable!("only a worker that takes it is given it")
-            }
-        }
-        self
-    }
 }
 
 fn wall() -> i64 {

@@ -3,7 +3,8 @@
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::peer::Other;
-use super::{Config, Error, Ready, Sender, prepare};
+use super::running::{Ready, prepare};
+use super::{Config, Error, Sender};
 use engine::signal::Named;
 use engine::{Arguments, Signal, State, Time, Wall};
 use std::sync::Arc;

@@ -1,0 +1,115 @@
+//! The queue in memory.
+
+use super::super::letter::encode;
+use super::super::letter::tests::letter;
+use super::*;
+pub(in super::super) use crate::json::tests::overload as signal;
+use engine::State as Edge;
+
+#[tokio::test]
+async fn a_full_queue_drops_its_oldest_and_what_took_their_places_says_how_many() {
+    let outbox = outbox(Waits { count: 2, ..Waits::default() });
+    pushed(&outbox, 1..=5);
+    assert_eq!((outbox.status().waiting, outbox.status().dropped), (2, 3));
+    for (seq, lost) in [(4, 1), (5, 2)] {
+        let letter = outbox.next().await.unwrap();
+        assert_eq!((letter.signal.seq, letter.lost), (seq, lost));
+        outbox.accepted(&letter, letter.crossed + Duration::from_millis(3));
+    }
+    let status = outbox.status();
+    assert_eq!((status.sent, status.waiting), (2, 0));
+    assert!((2_900_000..3_100_000).contains(&status.delay.max()));
+}
+
+#[test]
+fn bytes_are_bounded_too() {
+    let size = text(1).len();
+    let outbox = outbox(Waits { bytes: 3 * size, ..Waits::default() });
+    pushed(&outbox, 1..=9);
+    assert_eq!((outbox.status().waiting, outbox.status().dropped), (3, 6));
+}
+
+#[tokio::test]
+async fn the_letter_being_sent_is_not_pushed_out() {
+    let outbox = outbox(Waits { count: 1, ..Waits::default() });
+    pushed(&outbox, 1..=1);
+    let taken = outbox.next().await.unwrap();
+    pushed(&outbox, 2..=3);
+    assert_eq!((taken.signal.seq, outbox.status().waiting, outbox.status().dropped), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn of_a_condition_only_the_newest_waits_where_the_latest_is_wanted() {
+    let outbox = outbox(Waits { deliver: Deliver::Latest, ..Waits::default() });
+    pushed(&outbox, 1..=1);
+    assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
+    for (seq, condition) in [(2, "a"), (3, "b"), (4, "a"), (5, "a"), (6, "nl-overload")] {
+        let signal = Signal { condition: condition.into(), state: Edge::Cleared, ..signal(seq) };
+        outbox.push(seq, &signal, &encode(&signal, &sender()), now());
+    }
+    outbox.accepted(&letter(1), now());
+    let mut got = Vec::new();
+    outbox.close();
+    while let Some(letter) = outbox.next().await {
+        got.push((letter.signal.seq, letter.superseded));
+        outbox.accepted(&letter, now());
+    }
+    assert_eq!(got, [(3, 0), (5, 2), (6, 0)], "the one that is being sent stands for itself");
+    assert_eq!((outbox.status().superseded, outbox.status().dropped), (2, 0));
+}
+
+#[tokio::test]
+async fn a_closing_outbox_gives_what_waits_and_then_nothing() {
+    let outbox = outbox(Waits::default());
+    pushed(&outbox, 1..=1);
+    outbox.close();
+    assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
+    outbox.failed();
+    assert!(outbox.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_disabled_outbox_drops_everything_until_it_is_enabled() {
+    let outbox = outbox(Waits::default());
+    pushed(&outbox, 1..=2);
+    outbox.next().await.unwrap();
+    outbox.disable();
+    pushed(&outbox, 3..=3);
+    let status = outbox.status();
+    assert_eq!((status.waiting, status.failed, status.dropped), (0, 1, 2));
+    outbox.enable(Waits::default());
+    pushed(&outbox, 4..=4);
+    assert_eq!(outbox.next().await.unwrap().signal.seq, 4);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_is_tried_whatever_the_wall_clock_says() {
+    for wall in [i64::MIN, 0, signal(1).wall.0, i64::MAX] {
+        let outbox = outbox(Waits::default());
+        let kept = Kept { text: text(1), superseded: 1, lost: 2 };
+        outbox.restore([(1, kept)].into(), now(), wall);
+        let letter = outbox.next().await.unwrap();
+        assert!(letter.expires >= now() + SPARED - Duration::from_secs(1), "at {wall}");
+        assert_eq!((letter.id(), letter.superseded, letter.lost), ("b00t-1".into(), 1, 2));
+    }
+}
+
+/// In memory.
+pub(in super::super) fn outbox(waits: Waits) -> Outbox {
+    Outbox::new("siem", waits, None)
+}
+
+/// Puts the signals of these numbers into it.
+pub(in super::super) fn pushed(outbox: &Outbox, numbers: impl IntoIterator<Item = u64>) {
+    for seq in numbers {
+        outbox.push(seq, &signal(seq), &text(seq), now());
+    }
+}
+
+pub(super) fn text(seq: u64) -> Arc<[u8]> {
+    encode(&signal(seq), &sender())
+}
+
+fn sender() -> super::super::Sender {
+    super::super::Sender { node: "ns1".into(), boot: "b00t".into() }
+}
