@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod demo;
+mod fuzz;
 mod kernels;
 mod manual;
 mod setup;
@@ -60,6 +61,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Feed what reads packets with whatever libFuzzer thinks of; a crash is an error that names its input
+    Fuzz {
+        /// One target; all of them, one after the other, if not given
+        target: Option<String>,
+        /// For how long, each
+        #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+    },
     /// Run oopsd on Debian's 6.1 in a machine of its own, and compare every count
     Kernels {
         /// Use the processor's virtualisation, where it works; else the machine is emulated
@@ -102,6 +111,7 @@ fn act(task: Task) -> Result<()> {
         Task::Test => test::test(),
         Task::Check { quick } => check::check(quick),
         Task::Bench { arguments } => test::bench(&arguments),
+        Task::Fuzz { target, seconds } => fuzz::fuzz(target.as_deref(), seconds),
         Task::Kernels { kvm } => kernels::kernels(kvm),
         Task::Guest { part } => kernels::guest(&part),
         Task::Man => manual::man(),

@@ -24,6 +24,15 @@ pub(crate) enum Purpose {
     Check,
     /// Run it on another kernel
     Kernels,
+    /// Fuzz what reads packets
+    Fuzz,
+}
+
+impl Purpose {
+    /// Whether it takes oopsd itself; what is fuzzed depends on nothing.
+    fn compiles_oopsd(self) -> bool {
+        self != Self::Fuzz
+    }
 }
 
 /// Installs what `purposes` need and this machine lacks; for everything if empty.
@@ -38,7 +47,7 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     }
     let packages: Vec<&str> = wanted.into_iter().filter(|package| !installed.contains(*package)).collect();
     let asked = |tool: &&Tool| match tool.purposes {
-        [] => in_the_way.is_none(),
+        [] => in_the_way.is_none() && purposes.iter().any(|purpose| purpose.compiles_oopsd()),
         some => some.iter().any(|purpose| purposes.contains(purpose)),
     };
     let tools: Vec<&Tool> = TOOLS.iter().filter(asked).filter(|tool| !tool.is_here()).collect();
@@ -56,6 +65,12 @@ const KERNEL: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22-dev"
 /// Packages that cannot be installed beside those.
 const RIVALS: [&str; 3] = ["rustc", "rustc-mozilla", "rustup"];
 
+/// What links a Rust program.
+const LINKING: [&str; 2] = ["gcc", "libc6-dev"];
+
+/// What links oopsd besides.
+const LIBRARIES: [&str; 2] = ["libpcap-dev", "pkg-config"];
+
 /// Debian packages: what compiling oopsd takes, and what `purpose` takes besides.
 fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
     let besides: &[&str] = match purpose {
@@ -71,8 +86,11 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "bird2", "dnsperf", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark",
         ],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
+        // libFuzzer is C++.
+        Purpose::Fuzz => &["g++"],
     };
-    ["gcc", "libc6-dev", "libpcap-dev", "pkg-config"].iter().chain(&KERNEL).chain(besides).copied()
+    let compiling: &[&[&str]] = if purpose.compiles_oopsd() { &[&LIBRARIES, &KERNEL] } else { &[] };
+    LINKING.iter().chain(compiling.iter().copied().flatten()).chain(besides).copied()
 }
 
 /// What cargo or rustup installs.
@@ -117,6 +135,11 @@ const TOOLS: &[Tool] = &[
         purposes: &[Purpose::Check],
         test: "cargo machete --version",
         install: "cargo install --locked cargo-machete@0.9.2",
+    },
+    Tool {
+        purposes: &[Purpose::Fuzz],
+        test: "cargo fuzz --version",
+        install: "cargo install --locked cargo-fuzz@0.13.2",
     },
 ];
 
