@@ -155,7 +155,7 @@ impl Queue {
 fn key(signal: &Signal) -> String {
     let scope = match &signal.scope {
         Named::Node => "",
-        Named::Prefix(name) | Named::Zone(name) | Named::Group(name) => name,
+        Named::Prefix(name) | Named::Zone(name) | Named::Group(name) | Named::Channel(name) => name,
     };
     format!("{} {scope}", signal.condition)
 }
