@@ -19,6 +19,7 @@ mod running;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod trial;
 pub mod webhook;
 
