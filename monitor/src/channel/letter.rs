@@ -29,7 +29,7 @@ pub(super) struct Letter {
 impl Letter {
     /// Its id at every attempt, in every run: receivers know repeats by it.
     pub(super) fn id(&self) -> String {
-        format!("{}-{}", self.sender.boot, self.signal.seq)
+        self.sender.id(self.signal.seq)
     }
 
     /// What is said of it besides the signal.
@@ -41,6 +41,13 @@ impl Letter {
     /// The object that every receiver of JSON gets.
     pub(super) fn json(&self) -> String {
         serde_json::to_string(&json::letter(&self.signal, self.delivery())).expect("a signal has only text for keys")
+    }
+}
+
+impl Sender {
+    /// The id of the signal with this number.
+    pub(super) fn id(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.boot)
     }
 }
 
