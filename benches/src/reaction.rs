@@ -15,6 +15,7 @@ use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tests::daemon::DEMOTED;
 use tests::lab::learner::Learner;
 use tests::lab::peering::V4;
 use tests::lab::{self, Running};
@@ -88,10 +89,8 @@ impl Lab {
     /// Runs of one oopsd: the milliseconds that each took.
     fn oopsd(&self, window: u32, load: u32) -> Outcome<Vec<f64>> {
         let file = self.folder.path().join("oopsd.toml");
-        fs::write(
-            &file,
-            OOPSD.replace("{window}", &window.to_string()).replace("{threshold}", &THRESHOLD.to_string()),
-        )?;
+        let own = OOPSD.replace("{window}", &window.to_string()).replace("{threshold}", &THRESHOLD.to_string());
+        fs::write(&file, [&own, DEMOTED, LADDER].concat())?;
         let state = tempfile::tempdir_in(self.folder.path())?;
         let program = oopsd()?.get_program().to_owned();
         let mut command = self.learner.command(program.to_str().ok_or("an odd path")?);
@@ -181,15 +180,9 @@ scope = { prefix = "192.0.2.0/24" }
 rising = {threshold}
 for = "0s"
 keep-for = "100ms"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
+"#;
+
+const LADDER: &str = r#"
 ladder = [{ prepend = 3 }]
 step-every = "0s"
 hold = "0s"

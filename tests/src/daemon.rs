@@ -1,13 +1,17 @@
-//! `oopsd run` as a process in a namespace, and what it says: its signals, its metrics, its errors.
+//! `oopsd run` as a process in a namespace, and what it says: its signals, its errors, and in `metrics` what it answers. What is
+//! in its configuration is in `sections`.
+
+mod metrics;
+mod sections;
+
+pub use metrics::Metrics;
+pub use sections::{BUSY, DEMOTED, NL_BUSY, routes};
 
 use crate::lab::{Namespace, Running, oopsd, until};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -26,55 +30,6 @@ pub const STATE: &str = "state";
 
 /// Where every test's metrics are.
 pub const METRICS: &str = "127.0.0.1:9553";
-
-/// What comes before a test's own configuration: short windows, metrics, and a log of signals.
-const BASE: &str = r#"
-interfaces = ["eth0"]
-prefixes = ["192.0.2.0/24", "2001:db8::/48"]
-[rate]
-tick = "50ms"
-window = "500ms"
-slope-window = "1s"
-[metrics]
-[[channel]]
-type = "log"
-file = "signals.jsonl"
-"#;
-
-/// A condition that a load of some 2,000 queries a second meets, and its end clears.
-pub const BUSY: &str = r#"
-[[condition]]
-name = "busy"
-kind = "query-rate"
-rising = 500
-keep-for = "100ms"
-"#;
-
-/// A route for each family that [`BUSY`] demotes, in the host's own table, as often as it likes.
-pub const ROUTES: &str = r#"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
-ladder = [{ prepend = 3 }]
-step-every = "0s"
-hold = "0s"
-changes-per-hour = 100
-[[route]]
-prefix = "2001:db8::/48"
-router = "bird"
-when = "busy"
-policy = "demote"
-ladder = [{ prepend = 1 }]
-step-every = "0s"
-hold = "0s"
-changes-per-hour = 100
-"#;
 
 /// How oopsd is to be started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,7 +69,7 @@ impl Oopsd {
     pub fn start(namespace: &Arc<Namespace>, orders: &Orders<'_>) -> Result<Self> {
         let folder = folder()?;
         let file = folder.path().join("oopsd.toml");
-        fs::write(&file, text(orders))?;
+        fs::write(&file, sections::text(orders))?;
         for (name, text) in orders.files {
             fs::write(folder.path().join(name), text)?;
         }
@@ -171,7 +126,7 @@ impl Oopsd {
     /// # Errors
     /// When it cannot be written.
     pub fn configure_by(&self, orders: &Orders<'_>) -> Result<()> {
-        Ok(fs::write(self.path("oopsd.toml"), text(orders))?)
+        Ok(fs::write(self.path("oopsd.toml"), sections::text(orders))?)
     }
 
     /// Its number, as the operating system has it.
@@ -292,101 +247,16 @@ impl Oopsd {
         Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? << 10)
     }
 
-    /// What `path` answers with, as a status.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn status(&self, path: &str) -> Result<u16> {
-        let (head, _) = self.get(path)?;
-        Ok(head.split(' ').nth(1).context("no status")?.parse()?)
-    }
-
-    /// Its metrics now.
-    ///
-    /// # Errors
-    /// When it does not answer, or with anything but 200.
-    pub fn metrics(&self) -> Result<Metrics> {
-        let (head, text) = self.get("/metrics")?;
-        if !head.starts_with("HTTP/1.1 200 ") {
-            bail!("/metrics: {head}");
-        }
-        Ok(Metrics(text))
-    }
-
-    /// Waits until a series has this value; an absent one has none.
-    ///
-    /// # Errors
-    /// With all series of its family as they are, if it does not come to that.
-    pub fn shows(&self, series: &str, value: u64) -> Result<()> {
-        let family = series.split('{').next().unwrap_or(series);
-        let value = value.to_string();
-        until(&format!("{series} {value}"), SOON, || {
-            (self.metrics().ok()?.series().get(series)? == &value).then_some(())
-        })
-        .with_context(|| self.metrics().map(|metrics| metrics.family(family)).unwrap_or_default())
-        .with_context(|| self.stderr())
-    }
-
-    /// Waits until a route is `wanted` or `seen` so on the router `bird`.
-    ///
-    /// # Errors
-    /// With what it is instead, if it does not come to that.
-    pub fn shows_route(&self, what: &str, prefix: &str, action: &str) -> Result<()> {
-        self.shows(&format!("oopsd_route_{what}{{prefix=\"{prefix}\",router=\"bird\",action=\"{action}\"}}"), 1)
-    }
-
-    /// Waits until each of these families of totals sums to `value`.
-    ///
-    /// # Errors
-    /// With the sums, if it does not come to that.
-    pub fn sums(&self, families: &[&str], value: u64) -> Result<()> {
-        let sums = || {
-            let metrics = self.metrics().ok()?;
-            Some(families.iter().map(|family| metrics.sum(family)).collect::<Vec<_>>())
-        };
-        until("all that was sent", SOON, || sums()?.iter().all(|&sum| sum == value).then_some(()))
-            .with_context(|| format!("{families:?} should be {value} and are {:?}; {}", sums(), self.stderr()))
-    }
-
-    /// Waits until what was counted and what the capture lost is `sent`.
-    ///
-    /// # Errors
-    /// With the metrics, if it does not come to that.
-    pub fn comes_to(&self, sent: u64) -> Result<()> {
-        let accounted = || {
-            let metrics = self.metrics().ok()?;
-            Some(metrics.sum("oopsd_queries_total") + metrics.sum("oopsd_capture_dropped_total"))
-        };
-        until("all is counted or said to be lost", SOON, || (accounted()? == sent).then_some(()))
-            .with_context(|| format!("{sent} sent; {}", self.metrics().map(|metrics| metrics.0).unwrap_or_default()))
-    }
-
     /// The edges of conditions in order, each as `NAME STATE`; not those of blindness.
     #[must_use]
     pub fn judged(&self) -> Vec<String> {
         let edges = self.edges().into_iter().filter(|(condition, _)| condition != "blind");
         edges.map(|(condition, state)| format!("{condition} {state}")).collect()
     }
-
-    fn get(&self, path: &str) -> Result<(String, String)> {
-        let mut stream = self.namespace.inside(|| Ok(TcpStream::connect(self.metrics)?))?;
-        stream.set_read_timeout(Some(SOON))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: oopsd\r\nconnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("no head")?;
-        Ok((head.to_owned(), body.to_owned()))
-    }
 }
 
 fn folder() -> Result<TempDir> {
     Ok(tempfile::Builder::new().prefix("oopsd-daemon-").tempdir()?)
-}
-
-fn text(orders: &Orders<'_>) -> String {
-    let Orders { config, capture, metrics, .. } = orders;
-    let base = BASE.replace("[metrics]", &format!("[metrics]\nlisten = \"{}\"", metrics.unwrap_or(METRICS)));
-    format!("[capture]\n{capture}\n{base}{config}")
 }
 
 /// Its standard output and error are files in the folder, and are appended to.
@@ -399,33 +269,4 @@ fn spawn(namespace: &Namespace, folder: &Path, arguments: &[&str], orders: &Orde
     command.args(orders.through).arg(oopsd()?).arg("run").args(arguments);
     command.stdin(Stdio::null()).stdout(append("stdout")?).stderr(append("stderr")?);
     Running::start(&mut command)
-}
-
-/// The text of `/metrics`.
-#[derive(Clone, Debug)]
-pub struct Metrics(pub String);
-
-impl Metrics {
-    /// Every series with its value as printed.
-    #[must_use]
-    pub fn series(&self) -> BTreeMap<&str, &str> {
-        self.0.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' ')).collect()
-    }
-
-    /// The sum over all series of a family of totals.
-    #[must_use]
-    pub fn sum(&self, family: &str) -> u64 {
-        let of_family = |series: &str| series.split('{').next() == Some(family);
-        self.series()
-            .iter()
-            .filter(|(series, _)| of_family(series))
-            .filter_map(|(_, value)| value.parse::<u64>().ok())
-            .sum()
-    }
-
-    /// The lines of a family, for people.
-    #[must_use]
-    pub fn family(&self, family: &str) -> String {
-        self.0.lines().filter(|line| line.starts_with(family)).collect::<Vec<_>>().join("\n")
-    }
 }

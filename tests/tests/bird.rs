@@ -5,7 +5,7 @@
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::time::Instant;
-use tests::lab::bird::{self, Bird, Session};
+use tests::lab::bird::{self, Bird, HOST, Session};
 use tests::lab::{self, Namespace, until};
 use tests::routers::Routers;
 
@@ -213,7 +213,7 @@ impl Lab {
             namespace.ip(&format!("addr add fd53::{last}/64 dev {interface} nodad"))?;
         }
         let upstream = Bird::start(&far, UPSTREAM)?;
-        let announcer = Bird::start(&host, &format!("{HOST}\n{}\n{SESSIONS}", fragment(&[V4, V6])))?;
+        let announcer = Bird::start(&host, &format!("{HOST}\n{}\n{}", fragment(&[V4, V6]), bird::sessions(CHANNELS)))?;
         let lab = Self { announcer, upstream, host, _far: far };
         lab.sessions()?;
         lab.reaches(V4, 0)?;
@@ -310,28 +310,7 @@ fn fragment(prefixes: &[&str]) -> String {
     oopsd::router::kernel_table::bird_fragment(&config, &routes)
 }
 
-/// What an operator of an anycast host has anyway.
-const HOST: &str = "
-router id 192.0.2.1;
-protocol device {}
-protocol kernel { ipv4 { import none; export all; }; }
-protocol kernel { ipv6 { import none; export all; }; }
-protocol static own4 { ipv4; route 192.0.2.0/24 blackhole; }
-protocol static own6 { ipv6; route 2001:db8::/48 blackhole; }
-";
-
-const SESSIONS: &str = "
-protocol bgp up4 {
-  local 10.53.0.1 as OOPSD_AS; neighbor 10.53.0.2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv4 { table oopsd_out4; next hop self; import none; export all; };
-}
-protocol bgp up6 {
-  local fd53::1 as OOPSD_AS; neighbor fd53::2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv6 { table oopsd_out6; next hop self; import none; export all; };
-}
-";
+const CHANNELS: [&str; 2] = ["table oopsd_out4; export all;", "table oopsd_out6; export all;"];
 
 const UPSTREAM: &str = "
 router id 10.53.0.2;

@@ -6,6 +6,7 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
+use tests::daemon::DEMOTED;
 use tests::lab::oopsd;
 use tests::message::query;
 
@@ -17,15 +18,9 @@ name = "busy"
 kind = "query-rate"
 rising = 500
 keep-for = "1s"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
+"#;
+
+const LADDER: &str = r#"
 ladder = [{ prepend = 1 }, { prepend = 3 }]
 step-every = "2s"
 hold = "3s"
@@ -35,7 +30,7 @@ hold = "3s"
 fn the_intents_of_a_capture_are_printed_in_packet_time_and_the_same_each_time() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let (config, capture) = (folder.path().join("oopsd.toml"), folder.path().join("load.pcap"));
-    fs::write(&config, CONFIG)?;
+    fs::write(&config, [CONFIG, DEMOTED, LADDER].concat())?;
     fs::write(&capture, pcap(|second| if second < 4 { 1000 } else { 20 }, 20))?;
     let printed = replayed(&config, &capture)?;
     let intents: Vec<Value> = printed

@@ -81,10 +81,7 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "gobgpd", "iproute2",
             "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "systemd", "tcpdump", "tshark", "unbound",
         ],
-        #[rustfmt::skip]
-        Purpose::Bench => &[
-            "bird2", "dnsperf", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark",
-        ],
+        Purpose::Bench => &["bird2", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
         // libFuzzer is C++.
         Purpose::Fuzz => &["g++"],

@@ -80,9 +80,6 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
         let mut line = letter.json();
         line.push('\n');
         loop {
-            if outbox.is_dropped() {
-                break;
-            }
             match target.file().and_then(|mut file| write(&mut file, &line, &mut torn)) {
                 Ok(()) => {
                     outbox.accepted(&letter, Instant::now());
@@ -92,7 +89,7 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
                     break;
                 }
                 Err(error) => {
-                    outbox.attempt_failed(&error.to_string(), Some(Instant::now() + AGAIN));
+                    outbox.attempt_failed();
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(channel = outbox.name(), %error, "cannot write");
                     }
@@ -101,21 +98,12 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
             if outbox.is_kept() {
                 return;
             }
-            if Instant::now() >= letter.expires {
-                outbox.too_old();
-                break;
-            }
-            if outbox.is_closing() {
+            if outbox.is_closing() || Instant::now() >= letter.expires {
                 outbox.failed();
                 break;
             }
             // Ends early when the outbox is closing; then comes the last attempt.
-            let _ = runtime.block_on(tokio::time::timeout(AGAIN, async {
-                tokio::select! {
-                    () = outbox.closed() => {}
-                    () = outbox.stirred() => {}
-                }
-            }));
+            let _ = runtime.block_on(async { tokio::time::timeout(AGAIN, outbox.closed()).await });
         }
     }
 }

@@ -1,22 +1,22 @@
 //! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
 
-use crate::capture::kernel;
+mod here;
+mod judged;
+
 use crate::channel::dbus::NAME;
-use crate::channel::{Config as Channel, Deliver, To, Waits, tls};
+use crate::channel::{Config as Channel, Deliver, To, Waits};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::router::Config as Router;
 use crate::router::announcement::Plain;
 use crate::router::{bird, kernel_table};
-use crate::{privileges, state};
-use caps::Capability;
-use engine::{Action, Condition, Judged, Kind, Plan, Policy, Route, Scope, When};
+use crate::state;
+use engine::Route;
+use here::here;
+use judged::{print_condition, print_route};
 use reqwest::Url;
-use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::Duration;
 
 /// Why a check failed.
 #[derive(Debug, thiserror::Error)]
@@ -102,73 +102,6 @@ fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn print_condition(condition: &Condition, plan: &Plan, out: &mut impl Write) -> io::Result<()> {
-    let window = show_duration(plan.window);
-    let (measures, section) = match &condition.kind {
-        Kind::QueryRate => (format!("queries received a second, over {window}"), "3.9"),
-        Kind::QueryRateIncrease { at_least } => {
-            let over = show_duration(plan.slope_window);
-            let floor = format!("0 while the rate is under {}", show_number(*at_least));
-            (format!("increase of queries a second per second, over {over}; {floor}"), "3.10")
-        }
-        Kind::ExtendedError { codes, judged: Judged::Rate } => {
-            (format!("responses a second with info-codes {}, over {window}", listed(*codes)), "3.11")
-        }
-        Kind::ExtendedError { codes, judged: Judged::Share { at_least } } => {
-            let floor = format!("0 with fewer than {at_least} of them");
-            (format!("share of responses with info-codes {}, over {window}; {floor}", listed(*codes)), "3.11")
-        }
-    };
-    let is_share = matches!(condition.kind, Kind::ExtendedError { judged: Judged::Share { .. }, .. });
-    let show = |value| if is_share { percent(value) } else { show_number(value) };
-    let scope = match condition.scope {
-        Scope::Node => String::from("the node"),
-        Scope::Prefix(slot) => format!("prefix {}", plan.names.get(slot)),
-        Scope::Zone(slot) => format!("zone {}", plan.names.get(slot)),
-        Scope::Group(index) => plan
-            .groups
-            .get(index)
-            .map_or_else(String::new, |group| format!("group {}, zones: {}", group.name, group.slots.len())),
-    };
-    let (rising, falling) = (show(condition.thresholds.rising()), show(condition.thresholds.falling()));
-    writeln!(out, "\ncondition {}", condition.name)?;
-    line(out, "kind", &format!("{} (draft section {section})", condition.kind.as_str()))?;
-    line(out, "watches", &scope)?;
-    line(out, "measures", &measures)?;
-    line(out, "met", &format!("at {rising} or over{}", held(condition.hold_rising)))?;
-    line(out, "cleared", &format!("under {falling}{}", held(condition.hold_falling)))
-}
-
-fn print_route(route: &Route, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nroute {}", route.prefix)?;
-    line(
-        out,
-        "when",
-        &if let When::Met(name) = &route.when { format!("{name} is met") } else { route.when.to_string() },
-    )?;
-    line(out, "router", &route.router)?;
-    let Policy::Demote(ladder) = &route.policy else {
-        return line(out, "policy", "absorb: the path stays as it is");
-    };
-    let steps: Vec<String> = ladder.steps.iter().map(ToString::to_string).collect();
-    let [step_every, hold, max_hold] = [ladder.step_every, ladder.hold, ladder.max_hold].map(show_duration);
-    line(out, "policy", &format!("demote: {}, for {max_hold} at most", steps.join(", then ")))?;
-    line(out, "climbs", &format!("a step every {step_every} while it is met"))?;
-    line(
-        out,
-        "released",
-        &format!("a step after {hold} in which it is not; twice as long each time it comes back, {max_hold} at most"),
-    )?;
-    let withdraws = ladder.steps.contains(&Action::Withdraw);
-    let withdrawals = if withdraws { format!("; withdrawals: {}", ladder.withdrawals) } else { String::new() };
-    line(out, "changes", &format!("{} an hour at most{withdrawals}", ladder.changes))?;
-    let Some(evidence) = ladder.evidence else { return Ok(()) };
-    let unanswered = evidence.unanswered.map(|share| format!("{} of its queries are unanswered", percent(share)));
-    let lost = evidence.drops.then(|| String::from("frames are lost"));
-    let harm: Vec<String> = unanswered.into_iter().chain(lost).collect();
-    line(out, "evidence", &format!("no step up unless {}", harm.join(" or ")))
-}
-
 fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nchannel {}", channel.name)?;
     match &channel.to {
@@ -190,7 +123,8 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
         To::Webhook(webhook) => {
             line(out, "posts to", &public(&webhook.url))?;
             line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
-            print_tls(&webhook.tls, out)?;
+            let trusts = webhook.ca_file.as_ref().map(|file| file.display().to_string());
+            line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
             line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
         }
         To::Dbus(dbus) => {
@@ -211,13 +145,6 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
     };
     let (size, age) = (show_size(bytes as u64), show_duration(age));
     line(out, "keeps", &format!("{what}, {age} long; {count} or {size} of them"))
-}
-
-fn print_tls(tls: &tls::Config, out: &mut impl Write) -> io::Result<()> {
-    let trusts = tls.ca_file.as_ref().map(|file| file.display().to_string());
-    line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
-    let Some(identity) = &tls.identity else { return Ok(()) };
-    line(out, "shows", &format!("the certificate in {}", identity.certificate_file.display()))
 }
 
 fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
@@ -264,86 +191,12 @@ fn public(url: &str) -> String {
     if url.path() == "/" && url.query().is_none() { origin } else { format!("{origin}/...") }
 }
 
-/// What this machine makes of the configuration, and what it or this process lacks.
-fn here(config: &Config) -> Vec<String> {
-    let mut here = Vec::new();
-    for interface in &config.capture.interfaces {
-        if !Path::new("/sys/class/net").join(interface).exists() {
-            here.push(format!("there is no interface {interface}"));
-        }
-    }
-    if kernel::is_built() {
-        let (needed, cpus) = kernel::memory(config.plan.names.zones(), config.prefixes.len());
-        let mut text = format!("counters in the kernel take {} MiB for CPUs: {cpus}", needed.div_ceil(1 << 20));
-        if needed > config.capture.kernel_memory {
-            let limit = show_size(config.capture.kernel_memory);
-            let _ = write!(text, ", and `kernel-memory` allows {limit}: packet sockets would count");
-        }
-        here.push(text);
-    } else {
-        here.push(String::from("this binary has no kernel capture: packet sockets would count"));
-    }
-    for router in &config.routers {
-        if let Router::Bird(bird) = router
-            && !bird.include.exists()
-        {
-            let file = bird.include.display();
-            here.push(format!(
-                "there is no {file}, and BIRD does not start without it: `oopsd check --write-include` makes it"
-            ));
-        }
-    }
-    let kernel = privileges::missing_for_the_kernel();
-    if !kernel.is_empty() {
-        here.push(format!("missing, and needed to count in the kernel: {}", kernel.join(", ")));
-    }
-    let socket = privileges::missing(&[Capability::CAP_NET_RAW]);
-    if !socket.is_empty() {
-        here.push(String::from("missing, and needed to count by packet sockets: CAP_NET_RAW"));
-    }
-    if !kernel.is_empty() || !socket.is_empty() {
-        let program = std::env::current_exe().map_or_else(|_| String::from("oopsd"), |path| path.display().to_string());
-        here.push(format!("{} {program}", privileges::SETCAP));
-    }
-    let tables = config.routers.iter().any(|router| matches!(router, Router::KernelTable(_)));
-    if tables && !privileges::missing(&[Capability::CAP_NET_ADMIN]).is_empty() {
-        here.push(String::from("missing, and needed by kernel tables: CAP_NET_ADMIN"));
-    }
-    if leases(config) && File::options().read(true).write(true).open(kernel_table::TUN).is_err() {
-        here.push(format!(
-            "cannot be opened, and needed to withdraw and to drain by kernel tables: {}",
-            kernel_table::TUN
-        ));
-    }
-    here
-}
-
-/// Whether a ladder has a step that a kernel table leases.
-fn leases(config: &Config) -> bool {
-    let by_table = |route: &&Route| {
-        config.routers.iter().any(|router| matches!(router, Router::KernelTable(table) if table.name == route.router))
-    };
-    config.plan.routes.iter().filter(by_table).any(|route| match &route.policy {
-        Policy::Demote(ladder) => ladder.steps.iter().copied().any(kernel_table::is_leased),
-        Policy::Absorb => false,
-    })
-}
-
 fn line(out: &mut impl Write, what: &str, text: &str) -> io::Result<()> {
     writeln!(out, "  {what:<11}{text}")
 }
 
-fn held(hold: Duration) -> String {
-    if hold.is_zero() { String::from(", at once") } else { format!(" for {}", show_duration(hold)) }
-}
-
 fn percent(share: f64) -> String {
     format!("{}%", show_number(share * 100.0))
-}
-
-fn listed(codes: u64) -> String {
-    let codes: Vec<String> = (0..u64::BITS).filter(|bit| codes & 1 << bit != 0).map(|bit| bit.to_string()).collect();
-    codes.join(", ")
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
-//! Reading TOML with the place of every value: tables whose unknown keys are refused, values that say what would be right.
+//! Reading TOML with the place of every value: tables whose unknown keys are refused. Values, in `value`, say what would be right.
 //!
 //! Not serde: its internally tagged enums (`type = "webhook"`) lose the place of what is wrong, and it stops at the first
 //! error. Here every error of a file is found in one reading. What the keys mean is decided in the sections' own files.
 
+pub(super) use super::value::Value;
+
 use super::Purpose;
 use super::finding::{Errors, Finding};
-use super::nearest::{listed, suggestion};
-use super::units;
+use super::nearest::suggestion;
 use std::fmt::Display;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// How many errors are kept: a file that is wrong a million times has one cause.
 const MOST: usize = 200;
@@ -41,9 +41,7 @@ impl<'i> Document<'i> {
     /// The whole file as a table; `None`, and an error, if it is not TOML.
     pub(super) fn root(&mut self) -> Option<Table<'i>> {
         match DeTable::parse(self.text) {
-            Ok(root) => {
-                Some(Table { name: String::from("the file"), at: 0..0, entries: root.into_inner(), known: Vec::new() })
-            }
+            Ok(root) => Some(Table::new(String::from("the file"), 0..0, root.into_inner())),
             Err(error) => {
                 let at = error.span().unwrap_or(self.text.len()..self.text.len());
                 self.error(&at, format!("not TOML: {}", error.message()));
@@ -115,11 +113,15 @@ pub(super) struct Table<'i> {
 }
 
 impl<'i> Table<'i> {
+    pub(super) fn new(name: String, at: Range<usize>, entries: DeTable<'i>) -> Self {
+        Self { name, at, entries, known: Vec::new() }
+    }
+
     /// The value of `key`, if it is there.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Value<'i>> {
         self.known.push(key);
         let value = self.entries.remove(key)?;
-        Some(Value { key: key.to_owned(), at: value.span(), value: value.into_inner() })
+        Some(Value::new(key, value))
     }
 
     /// The value of `key`; an error that says to write `right` if it is not there.
@@ -142,7 +144,7 @@ impl<'i> Table<'i> {
     pub(super) fn tables(&mut self, document: &mut Document<'i>, key: &'static str) -> Vec<Self> {
         let name = format!("[[{key}]]");
         let Some(value) = self.take(key) else { return Vec::new() };
-        if !matches!(value.value, DeValue::Array(_)) {
+        if !value.is_list() {
             document.error(&value.at, format!("`{key}` is {}; write {name} above its keys", value.kind()));
             return Vec::new();
         }
@@ -156,7 +158,7 @@ impl<'i> Table<'i> {
             .into_iter()
             .map(|(key, value)| {
                 let key = At { at: key.span(), it: key.into_inner().into_owned() };
-                let value = Value { key: key.it.clone(), at: value.span(), value: value.into_inner() };
+                let value = Value::new(&key.it, value);
                 (key, value)
             })
             .collect();
@@ -173,185 +175,6 @@ impl<'i> Table<'i> {
             let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
             let known = known.join(", ");
             document.error(&key.at, format!("unknown key `{}` in {name}; known: {known}{suggestion}", key.it));
-        }
-    }
-}
-
-/// The value of a key, not yet read.
-#[derive(Debug)]
-pub(super) struct Value<'i> {
-    pub(super) key: String,
-    pub(super) at: Range<usize>,
-    value: DeValue<'i>,
-}
-
-impl<'i> Value<'i> {
-    /// Refuses this value, which is of the right type: says what is wrong and what would be right.
-    pub(super) fn refuse(&self, document: &mut Document<'i>, what: impl Display) {
-        document.error(&self.at, format!("`{}`: {what}", self.key));
-    }
-
-    /// A string.
-    pub(super) fn text(self, document: &mut Document<'i>, right: &str) -> Option<At<String>> {
-        self.parse(document, right, |text| Ok(text.to_owned()))
-    }
-
-    /// A string that `parse` understands.
-    pub(super) fn parse<T>(
-        self,
-        document: &mut Document<'i>,
-        right: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<At<T>> {
-        let DeValue::String(text) = &self.value else { return self.mistyped(document, right) };
-        let parsed = parse(text);
-        self.checked(document, parsed)
-    }
-
-    /// One of a few words.
-    pub(super) fn word(self, document: &mut Document<'i>, words: &[&'static str]) -> Option<At<&'static str>> {
-        let right = listed(words.iter().copied());
-        self.parse(document, &right, |text| {
-            let known = words.iter().find(|&&word| word == text).copied();
-            known.ok_or_else(|| {
-                format!("`{text}` is not known; write {right}{}", suggestion(text, words.iter().copied()))
-            })
-        })
-    }
-
-    /// True or false.
-    pub(super) fn truth(self, document: &mut Document<'i>) -> Option<At<bool>> {
-        let DeValue::Boolean(truth) = self.value else { return self.mistyped(document, "true or false") };
-        self.checked(document, Ok(truth))
-    }
-
-    /// A whole number within limits.
-    pub(super) fn whole(self, document: &mut Document<'i>, limits: RangeInclusive<u64>) -> Option<At<u64>> {
-        let right = format!("a whole number from {} to {}", limits.start(), limits.end());
-        let DeValue::Integer(integer) = &self.value else { return self.mistyped(document, &right) };
-        let value = i128::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let value = value.and_then(|value| u64::try_from(value).ok()).filter(|value| limits.contains(value));
-        let checked = value.ok_or_else(|| format!("{integer} is out of range; write {right}"));
-        self.checked(document, checked)
-    }
-
-    /// A number, 0 to 1e15: `50`, `0.5`, `"50"`, `"1.5M"`.
-    pub(super) fn number(self, document: &mut Document<'i>, right: &str) -> Option<At<f64>> {
-        #[expect(clippy::cast_precision_loss, reason = "a threshold past 2^53 is over the limit anyway")]
-        let number = match &self.value {
-            DeValue::String(text) => units::number(text),
-            DeValue::Float(float) => units::checked(float.as_str().replace('_', "").parse().unwrap_or(f64::NAN)),
-            DeValue::Integer(integer) => {
-                let value = i128::from_str_radix(integer.as_str(), integer.radix());
-                units::checked(value.map_or(f64::NAN, |value| value as f64))
-            }
-            DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return self.mistyped(document, right);
-            }
-        };
-        self.checked(document, number)
-    }
-
-    /// A share, 0 to 1.
-    pub(super) fn share(self, document: &mut Document<'i>) -> Option<At<f64>> {
-        const RIGHT: &str = "a share from 0 to 1, such as 0.05";
-        let share = match &self.value {
-            DeValue::Float(float) => float.as_str().parse().unwrap_or(f64::NAN),
-            DeValue::Integer(integer) => integer.as_str().parse().unwrap_or(f64::NAN),
-            DeValue::String(_) | DeValue::Boolean(_) | DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => {
-                return self.mistyped(document, RIGHT);
-            }
-        };
-        let sound = (0.0..=1.0).contains(&share);
-        self.checked(document, sound.then_some(share).ok_or_else(|| format!("{share} is no share; write {RIGHT}")))
-    }
-
-    /// A duration within limits.
-    pub(super) fn duration(
-        self,
-        document: &mut Document<'i>,
-        limits: &RangeInclusive<Duration>,
-    ) -> Option<At<Duration>> {
-        let (least, most) = (units::show_duration(*limits.start()), units::show_duration(*limits.end()));
-        let right = format!("a duration from \"{least}\" to \"{most}\"");
-        if let DeValue::Integer(integer) = &self.value {
-            let unitless = format!("{integer} has no unit; write {right}");
-            return self.checked(document, Err(unitless));
-        }
-        self.parse(document, &right, |text| {
-            let duration = units::duration(text)?;
-            limits
-                .contains(&duration)
-                .then_some(duration)
-                .ok_or_else(|| format!("\"{text}\" is out of range; write {right}"))
-        })
-    }
-
-    /// A size within limits, in bytes; a plain number is one of bytes.
-    pub(super) fn size(self, document: &mut Document<'i>, limits: &RangeInclusive<u64>) -> Option<At<u64>> {
-        let (least, most) = (units::show_size(*limits.start()), units::show_size(*limits.end()));
-        let right = format!("a size from \"{least}\" to \"{most}\"");
-        if matches!(self.value, DeValue::Integer(_)) {
-            return self.whole(document, limits.clone());
-        }
-        self.parse(document, &right, |text| {
-            let size = units::size(text)?;
-            limits.contains(&size).then_some(size).ok_or_else(|| format!("\"{text}\" is out of range; write {right}"))
-        })
-    }
-
-    /// The values of an array, each of which is called as the array is.
-    pub(super) fn list(self, document: &mut Document<'i>, right: &str) -> Vec<Self> {
-        let DeValue::Array(array) = self.value else {
-            self.mistyped::<()>(document, right);
-            return Vec::new();
-        };
-        let key = self.key;
-        array.into_iter().map(|value| Self { key: key.clone(), at: value.span(), value: value.into_inner() }).collect()
-    }
-
-    /// The values of an array, or this value alone if it is none.
-    pub(super) fn one_or_list(self, document: &mut Document<'i>) -> Vec<Self> {
-        if matches!(self.value, DeValue::Array(_)) { self.list(document, "") } else { vec![self] }
-    }
-
-    /// A table, which `name` stands for in errors.
-    pub(super) fn table(self, document: &mut Document<'i>, name: &str) -> Option<Table<'i>> {
-        let DeValue::Table(entries) = self.value else {
-            return self.mistyped(document, &format!("a table, {name}"));
-        };
-        Some(Table { name: name.to_owned(), at: self.at, entries, known: Vec::new() })
-    }
-
-    /// Whether this is a table.
-    pub(super) fn is_table(&self) -> bool {
-        self.value.is_table()
-    }
-
-    fn checked<T>(self, document: &mut Document<'i>, checked: Result<T, String>) -> Option<At<T>> {
-        match checked {
-            Ok(it) => Some(At { it, at: self.at }),
-            Err(what) => {
-                self.refuse(document, what);
-                None
-            }
-        }
-    }
-
-    fn mistyped<T>(self, document: &mut Document<'i>, right: &str) -> Option<T> {
-        document.error(&self.at, format!("`{}` is {}; write {right}", self.key, self.kind()));
-        None
-    }
-
-    fn kind(&self) -> &'static str {
-        match self.value {
-            DeValue::String(_) => "a string",
-            DeValue::Integer(_) => "a whole number",
-            DeValue::Float(_) => "a number",
-            DeValue::Boolean(_) => "true or false",
-            DeValue::Datetime(_) => "a date",
-            DeValue::Array(_) => "an array",
-            DeValue::Table(_) => "a table",
         }
     }
 }

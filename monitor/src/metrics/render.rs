@@ -1,19 +1,18 @@
-//! The families of the node, its conditions, captures and routes; those of zones, prefixes and channels have files of their own.
+//! The families of the node, its conditions and captures; those of zones, prefixes, channels and routes have files of their own.
 //!
 //! Nothing is counted in two series of one family: zones, prefixes and the node have families of their own.
 
 mod channels;
+mod routes;
 mod slots;
 
 use super::Snapshot;
 use super::text::{Text, Type};
-use crate::router::Status;
-use engine::{Action, State};
+use engine::State;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, TextEncoder};
 use std::sync::LazyLock;
-use std::time::UNIX_EPOCH;
 use wire::count::{Direction, Node, Skip};
 use wire::{Family, Transport};
 
@@ -29,7 +28,7 @@ pub fn render(snapshot: &Snapshot) -> String {
     if let Some(standing) = &snapshot.daemon.outbox {
         channels::put_outbox(&mut text, standing);
     }
-    routes(&mut text, snapshot);
+    routes::put(&mut text, snapshot);
     daemon(&mut text, snapshot);
     text.into_string()
 }
@@ -152,75 +151,6 @@ fn captures(text: &mut Text, snapshot: &Snapshot) {
     );
     for capture in captures {
         family.put(&[("interface", &capture.interface)], capture.dropped);
-    }
-}
-
-fn routes(text: &mut Text, snapshot: &Snapshot) {
-    let routes = &snapshot.daemon.routers;
-    if routes.is_empty() {
-        return;
-    }
-    let mut announced = |name, help, action: fn(&Status) -> Option<Action>| {
-        let mut family = text.family(name, Type::Gauge, help);
-        for route in routes {
-            if let Some(action) = action(route) {
-                let labels = [("prefix", &*route.prefix), ("router", &route.router), ("action", &action.to_string())];
-                family.put(&labels, 1_u8);
-            }
-        }
-    };
-    announced("oopsd_route_wanted", "How a prefix should be announced now; plain is as the router has it.", |route| {
-        route.wanted
-    });
-    announced(
-        "oopsd_route_seen",
-        "What its router was asked for when it was last read; without a series it could not be read.",
-        |route| route.seen,
-    );
-    let mut family = text.family(
-        "oopsd_route_budget_left",
-        Type::Gauge,
-        "How often a route may still be changed within the hour; one change is kept for the way back.",
-    );
-    for (prefix, router, rung) in &snapshot.rungs {
-        if let Some(left) = rung.budget_left {
-            family.put(&[("prefix", prefix), ("router", router)], left);
-        }
-    }
-    let mut family =
-        text.family("oopsd_route_held_back", Type::Gauge, "What keeps a route from the change that is due.");
-    for (prefix, router, rung) in &snapshot.rungs {
-        if let Some(reason) = rung.held_back {
-            family.put(&[("prefix", prefix), ("router", router), ("reason", reason.as_str())], 1);
-        }
-    }
-    let mut family = text.family("oopsd_route_changes_total", Type::Counter, "Changes made to a route.");
-    for route in routes {
-        family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.changes);
-    }
-    let mut family = text.family(
-        "oopsd_route_last_change_timestamp_seconds",
-        Type::Gauge,
-        "When what was read back of a route last became another, whoever changed it.",
-    );
-    for route in routes {
-        let changed = route.changed.and_then(|changed| changed.duration_since(UNIX_EPOCH).ok());
-        if let Some(changed) = changed {
-            family.put(&[("prefix", &route.prefix), ("router", &route.router)], changed.as_secs_f64());
-        }
-    }
-    let mut family = text.family(
-        "oopsd_route_contested",
-        Type::Gauge,
-        "Whether somebody else keeps changing a route, which is left to them.",
-    );
-    for route in routes {
-        family.put(&[("prefix", &route.prefix), ("router", &route.router)], u8::from(route.contested));
-    }
-    let mut family =
-        text.family("oopsd_route_errors_total", Type::Counter, "Attempts to change or read a route that failed.");
-    for route in routes {
-        family.put(&[("prefix", &route.prefix), ("router", &route.router)], route.errors);
     }
 }
 

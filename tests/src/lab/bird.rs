@@ -12,6 +12,28 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What an operator of an anycast host has anyway.
+pub const HOST: &str = "
+router id 192.0.2.1;
+protocol device {}
+protocol kernel { ipv4 { import none; export all; }; }
+protocol kernel { ipv6 { import none; export all; }; }
+protocol static own4 { ipv4; route 192.0.2.0/24 blackhole; }
+protocol static own6 { ipv6; route 2001:db8::/48 blackhole; }
+";
+
+/// Sessions of the host with its upstream, `up4` and `up6`, of both of which the channel is given.
+#[must_use]
+pub fn sessions([four, six]: [&str; 2]) -> String {
+    let mut text = String::new();
+    for (version, network, channel) in [("4", "10.53.0.", four), ("6", "fd53::", six)] {
+        text += &format!("protocol bgp up{version} {{ local {network}1 as OOPSD_AS; neighbor {network}2 as 64998;\n");
+        text += "connect delay time 1; connect retry time 1; error wait time 1, 2;\n";
+        text += &format!("ipv{version} {{ next hop self; import none; {channel} }}; }}\n");
+    }
+    text
+}
+
 /// BIRD, running until it is dropped.
 #[derive(Debug)]
 pub struct Bird {

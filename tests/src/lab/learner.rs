@@ -1,6 +1,6 @@
 //! BIRD that learns oopsd's kernel table, with the text that oopsd itself prints for its configuration, in front of a listener.
 
-use super::bird::Bird;
+use super::bird::{self, Bird, HOST};
 use super::peering::{HOST_AS, Peering, V4, V6};
 use super::until;
 use crate::bgp::message::Attributes;
@@ -159,7 +159,8 @@ pub fn oopsd_toml() -> String {
 pub fn bird_conf() -> Result<String> {
     let config = Config::parse(Path::new("oopsd.toml"), &oopsd_toml(), Purpose::Judge)?;
     let Some(router::Config::KernelTable(table)) = config.routers.first() else { bail!("no kernel table") };
-    Ok(format!("{HOST}\n{}\n{SESSIONS}", router::kernel_table::bird_fragment(table, &config.plan.routes)))
+    let fragment = router::kernel_table::bird_fragment(table, &config.plan.routes);
+    Ok(format!("{HOST}\n{fragment}\n{FILTER}{}", bird::sessions(CHANNELS)))
 }
 
 const ROUTE: &str = r#"
@@ -182,29 +183,12 @@ name = "bird"
 type = "kernel-table"
 "#;
 
-/// What an operator of an anycast host has anyway.
-const HOST: &str = "
-router id 192.0.2.1;
-protocol device {}
-protocol kernel { ipv4 { import none; export all; }; }
-protocol kernel { ipv6 { import none; export all; }; }
-protocol static own4 { ipv4; route 192.0.2.0/24 blackhole; }
-protocol static own6 { ipv6; route 2001:db8::/48 blackhole; }
-";
+const CHANNELS: [&str; 2] =
+    ["table oopsd_out4; export filter to_upstream;", "table oopsd_out6; export filter to_upstream;"];
 
-const SESSIONS: &str = "
+const FILTER: &str = "
 filter to_upstream {
   oopsd_on_export();
   accept;
-}
-protocol bgp up4 {
-  local 10.53.0.1 as OOPSD_AS; neighbor 10.53.0.2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv4 { table oopsd_out4; next hop self; import none; export filter to_upstream; };
-}
-protocol bgp up6 {
-  local fd53::1 as OOPSD_AS; neighbor fd53::2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv6 { table oopsd_out6; next hop self; import none; export filter to_upstream; };
 }
 ";

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 use tests::bgp::message::Attributes;
-use tests::lab::bird::Bird;
+use tests::lab::bird::{self, Bird, HOST};
 use tests::lab::peering::{HOST_AS, Peering, V4, V6};
 use tests::lab::run;
 use tests::routers::Routers;
@@ -163,7 +163,8 @@ fn config(socket: &Path, include: &Path) -> Result<Config> {
 
 /// What an operator has anyway, and what `oopsd check` prints.
 fn bird_conf(router: &BirdConfig, config: &Config) -> String {
-    format!("{HOST}\n{}\n{SESSIONS}", bird_fragment(router, &config.plan.routes))
+    let fragment = bird_fragment(router, &config.plan.routes);
+    format!("log stderr all;\n{HOST}\n{fragment}\n{}", bird::sessions(CHANNELS))
 }
 
 fn toml(socket: &Path, include: &Path) -> String {
@@ -193,25 +194,5 @@ policy = "demote"
 ladder = [{ prepend = 1 }, { prepend = 5 }, { prepend = 10 }, { med = 200 }, { community = "64999:666" }]
 "#;
 
-const HOST: &str = "
-log stderr all;
-router id 192.0.2.1;
-protocol device {}
-protocol kernel { ipv4 { import none; export all; }; }
-protocol kernel { ipv6 { import none; export all; }; }
-protocol static own4 { ipv4; route 192.0.2.0/24 blackhole; }
-protocol static own6 { ipv6; route 2001:db8::/48 blackhole; }
-";
-
-const SESSIONS: &str = "
-protocol bgp up4 {
-  local 10.53.0.1 as OOPSD_AS; neighbor 10.53.0.2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv4 { next hop self; import none; export filter { oopsd_export4(); accept; }; };
-}
-protocol bgp up6 {
-  local fd53::1 as OOPSD_AS; neighbor fd53::2 as 64998;
-  connect delay time 1; connect retry time 1; error wait time 1, 2;
-  ipv6 { next hop self; import none; export filter { oopsd_export6(); accept; }; };
-}
-";
+const CHANNELS: [&str; 2] =
+    ["export filter { oopsd_export4(); accept; };", "export filter { oopsd_export6(); accept; };"];

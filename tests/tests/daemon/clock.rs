@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
-use tests::daemon::{BUSY, Oopsd, Orders, ROUTES};
+use tests::daemon::{BUSY, Oopsd, Orders, routes};
 use tests::lab::{self, run};
 use tests::site::Site;
 
@@ -29,7 +29,7 @@ fn a_jump_of_the_wall_clock_moves_no_edge_no_hold_and_no_route() -> Result<()> {
         ("FAKETIME_NO_CACHE", "1"),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
     ];
-    let orders = Orders { config: &[BUSY, &held, ROUTES].concat(), variables: &variables, ..Orders::default() };
+    let orders = Orders { config: &[BUSY, &held, &routes()].concat(), variables: &variables, ..Orders::default() };
     let Some((site, mut oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
-use tests::daemon::{BUSY, Orders, ROUTES, SOON};
+use tests::daemon::{BUSY, Orders, SOON, routes};
 use tests::lab::{self, run, until};
 use tests::receiver::{Answer, Receiver, SECRET};
 use tests::site::Site;
@@ -26,7 +26,7 @@ fn a_log_on_a_full_disk_waits_for_room_and_everything_else_goes_on() -> Result<(
          [[channel]]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8053/\"\nsecret-file = \"webhook.secret\"\n",
         log.display()
     );
-    let config = &[BUSY, &channels, ROUTES].concat();
+    let config = &[BUSY, &channels, &routes()].concat();
     let orders = Orders { config, files: &[("webhook.secret", SECRET)], ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let receiver = Receiver::start(&site.host, Answer::Status(204))?;

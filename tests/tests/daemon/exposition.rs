@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use std::fs::File;
 use std::process::Command;
-use tests::daemon::{BUSY, ROUTES};
+use tests::daemon::{BUSY, routes};
 use tests::lab;
 use tests::message::query;
 use tests::site::{SERVICE, Site};
@@ -17,7 +17,7 @@ fn promtool_has_nothing_to_say() -> Result<()> {
         "[zones]\nnames = [\"nl.\", \"a\\\\.b.example.\"]\n",
         BUSY,
         "[[condition]]\nname = \"lame\"\nkind = \"extended-error\"\ncodes = [20]\nrising = \"1M\"\n",
-        ROUTES,
+        &routes(),
     ];
     let Some((site, oopsd)) = Site::watched(&config.concat())? else { return Ok(()) };
     let _server = site.server(SERVICE[0], &["nl."])?;

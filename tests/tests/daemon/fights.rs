@@ -2,25 +2,13 @@
 
 use anyhow::{Result, ensure};
 use core::time::Duration;
-use tests::daemon::BUSY;
+use tests::daemon::{BUSY, DEMOTED};
 use tests::lab::until;
 use tests::site::Site;
 
-const ROUTE: &str = r#"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
-"#;
-
 #[test]
 fn a_route_that_somebody_keeps_deleting_is_signalled_once_and_when_it_holds_again() -> Result<()> {
-    let Some((site, oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED].concat())? else { return Ok(()) };
     let _load = site.queries(2_000)?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 1")?;
     let contested = until("a signal of the fight", Duration::from_secs(40), || {
@@ -42,7 +30,7 @@ fn a_route_that_somebody_keeps_deleting_is_signalled_once_and_when_it_holds_agai
 
 #[test]
 fn a_route_that_cannot_be_made_so_is_signalled_until_it_can() -> Result<()> {
-    let Some((site, oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED].concat())? else { return Ok(()) };
     site.host.ip("route add blackhole 192.0.2.0/24 table 5353 proto static metric 7")?;
     let _load = site.queries(2_000)?;
     let met = until("a signal of what is not applied", Duration::from_secs(20), || {

@@ -1,20 +1,11 @@
 //! Up a ladder while a condition is met, slowly down again, over a kill, and never more often than the budget allows.
 
 use anyhow::{Context, Result, ensure};
-use tests::daemon::{BUSY, Oopsd, SOON};
+use tests::daemon::{BUSY, DEMOTED, Oopsd, SOON};
 use tests::lab::until;
 use tests::site::Site;
 
-const ROUTE: &str = r#"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
+const LADDER: &str = r#"
 ladder = [{ prepend = 1 }, { prepend = 3 }]
 step-every = "1s"
 hold = "1s"
@@ -22,7 +13,7 @@ hold = "1s"
 
 #[test]
 fn a_kill_on_the_way_makes_no_difference() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 1")?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 3")?;
@@ -37,7 +28,7 @@ fn a_kill_on_the_way_makes_no_difference() -> Result<()> {
 
 #[test]
 fn over_its_budget_a_route_stays_and_the_way_back_is_open() -> Result<()> {
-    let config = BUSY.to_owned() + ROUTE + "changes-per-hour = 2";
+    let config = [BUSY, DEMOTED, LADDER, "changes-per-hour = 2"].concat();
     let Some((site, oopsd)) = Site::watched(&config)? else { return Ok(()) };
     let load = site.queries(2_000)?;
     let [met, over] = [oopsd.signal(1)?, oopsd.signal(2)?];

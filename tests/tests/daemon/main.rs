@@ -15,7 +15,6 @@ mod leases;
 mod memory;
 mod notify;
 mod observing;
-mod outbox;
 mod refusals;
 mod release;
 mod reload;

@@ -3,22 +3,13 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use tests::daemon::{BUSY, Oopsd, Orders, SOON, STATE};
+use tests::daemon::{BUSY, DEMOTED, Oopsd, Orders, SOON, STATE};
 use tests::lab::until;
 use tests::site::Site;
 
 const PREFIX: &str = "192.0.2.0/24";
 
-const ROUTE: &str = r#"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
+const LADDER: &str = r#"
 ladder = [{ prepend = 1 }]
 step-every = "0s"
 hold = "0s"
@@ -27,7 +18,7 @@ changes-per-hour = 3
 
 #[test]
 fn a_budget_outlives_a_kill() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", PREFIX, "prepend 1")?;
     shows_budget(&oopsd, 2)?;
@@ -50,7 +41,7 @@ fn a_budget_outlives_a_kill() -> Result<()> {
 
 #[test]
 fn what_is_remembered_and_broken_is_set_aside_and_changes_no_route() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", PREFIX, "prepend 1")?;
     let table = site.host.ip("route show table 5353")?;
@@ -74,7 +65,7 @@ fn what_is_remembered_and_broken_is_set_aside_and_changes_no_route() -> Result<(
 
 #[test]
 fn a_second_one_is_refused_with_the_number_of_the_first() -> Result<()> {
-    let Some((site, oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let state = oopsd.path(STATE);
     let state = state.to_str().context("UTF-8")?;
     let text = fs::read_to_string(oopsd.path("oopsd.toml"))?.replace("127.0.0.1:9553", "127.0.0.1:9554");
@@ -96,7 +87,7 @@ fn a_second_one_is_refused_with_the_number_of_the_first() -> Result<()> {
 
 #[test]
 fn a_full_disk_is_said_once_and_stops_no_route() -> Result<()> {
-    let orders = Orders { config: &(BUSY.to_owned() + ROUTE), ..Orders::default() };
+    let orders = Orders { config: &[BUSY, DEMOTED, LADDER].concat(), ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let state = oopsd.path(STATE);
     // What stands where the next one would be written: nothing can be, whoever we are.
@@ -117,7 +108,7 @@ fn a_full_disk_is_said_once_and_stops_no_route() -> Result<()> {
 
 #[test]
 fn a_disk_that_hangs_holds_up_no_route_and_no_end() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     // A pipe that nobody reads: opening it to write never returns.
     let pipe = oopsd.path(STATE).join(".routes.next");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status()?;

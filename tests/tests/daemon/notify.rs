@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use tempfile::TempDir;
-use tests::daemon::{Oopsd, Orders, SOON};
+use tests::daemon::{NL_BUSY, Oopsd, Orders, SOON};
 use tests::lab::{ready, until};
 use tests::servers::Program;
 use tests::site::Site;
@@ -14,16 +14,7 @@ const SERVER: &str = "127.0.0.1@5353";
 const SECRET: &str = "b29wc2Qgbm90aWZpZXMgYW5kIHRoaXMgaXMgdGhlIGtleQ==";
 const OTHER: &str = "YW5vdGhlciBzZWNyZXQgYW5kIG5vdCB0aGUgb25lIHRoZXJl";
 
-/// Met by a load, about a zone; and one that is about none.
-const CONFIG: &str = r#"
-[zones]
-names = ["nl."]
-[[condition]]
-name = "nl-busy"
-kind = "query-rate"
-scope = { zone = "nl." }
-rising = 500
-keep-for = "100ms"
+const CHANNEL: &str = r#"
 [[channel]]
 type = "notify"
 server = "127.0.0.1:5353"
@@ -108,7 +99,10 @@ impl Lab {
     /// oopsd with this key, after the condition was met and cleared again.
     fn crossed(&self, key: &str) -> Result<Oopsd> {
         let files = &[("notify.key", key)];
-        let mut oopsd = Oopsd::start(&self.site.host, &Orders { config: CONFIG, files, ..Orders::default() })?;
+        let mut oopsd = Oopsd::start(
+            &self.site.host,
+            &Orders { config: &(NL_BUSY.to_owned() + CHANNEL), files, ..Orders::default() },
+        )?;
         oopsd.ready()?;
         let load = self.site.queries(2_000)?;
         oopsd.signal(1)?;

@@ -5,22 +5,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::process::Output;
-use tests::daemon::{BUSY, Oopsd, SOON, STATE};
+use tests::daemon::{BUSY, DEMOTED, Oopsd, SOON, STATE};
 use tests::lab::{oopsd, until};
 use tests::site::Site;
 
 const PREFIX: &str = "192.0.2.0/24";
 
-const ROUTE: &str = r#"
-[[router]]
-name = "bird"
-type = "kernel-table"
-table = 5353
-[[route]]
-prefix = "192.0.2.0/24"
-router = "bird"
-when = "busy"
-policy = "demote"
+const LADDER: &str = r#"
 ladder = [{ prepend = 1 }, { prepend = 3 }]
 step-every = "0s"
 hold = "1s"
@@ -29,7 +20,7 @@ changes-per-hour = 10
 
 #[test]
 fn a_release_takes_routes_back_at_once_over_any_budget_and_keeps_them_plain() -> Result<()> {
-    let config = BUSY.to_owned() + &ROUTE.replace("= 10", "= 3");
+    let config = [BUSY, DEMOTED, &LADDER.replace("= 10", "= 3")].concat();
     let Some((site, mut oopsd)) = Site::watched(&config)? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", PREFIX, "prepend 3")?;
@@ -52,7 +43,7 @@ fn a_release_takes_routes_back_at_once_over_any_budget_and_keeps_them_plain() ->
 
 #[test]
 fn with_no_oopsd_running_a_release_says_what_works() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     oopsd.end_by_kill();
     let refused = release(&site, &oopsd, &[])?;
     let said = text(&refused.stderr);
@@ -67,7 +58,7 @@ fn with_no_oopsd_running_a_release_says_what_works() -> Result<()> {
 
 #[test]
 fn who_asks_and_says_nothing_holds_nobody_up() -> Result<()> {
-    let Some((site, oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let socket = oopsd.path(STATE).join("control");
     let _silent = UnixStream::connect(&socket)?;
     let mut other = UnixStream::connect(&socket)?;
@@ -82,7 +73,7 @@ fn who_asks_and_says_nothing_holds_nobody_up() -> Result<()> {
 
 #[test]
 fn a_route_that_a_reload_drops_comes_down_step_by_step_and_is_forgotten() -> Result<()> {
-    let Some((site, oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTE))? else { return Ok(()) };
+    let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED, LADDER].concat())? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", PREFIX, "prepend 3")?;
     let mut monitor = site.host.command("ip");

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tests::daemon::{Oopsd, Orders, SOON};
+use tests::daemon::{NL_BUSY, Oopsd, Orders, SOON};
 use tests::lab::{Namespace, Running, oopsd, until};
 use tests::site::Site;
 
@@ -17,15 +17,7 @@ const MEANT: [&str; 2] = ["webhook secret of the test 0001", "notify secret of t
 const TOKEN: &str = "T0KENINTHEPATH";
 
 /// Every channel that has secrets, and nobody there who takes anything.
-const CONFIG: &str = r#"
-[zones]
-names = ["nl."]
-[[condition]]
-name = "nl-busy"
-kind = "query-rate"
-scope = { zone = "nl." }
-rising = 500
-keep-for = "100ms"
+const CHANNELS: &str = r#"
 [[channel]]
 type = "webhook"
 url = "http://127.0.0.1:8053/T0KENINTHEPATH?key=T0KENINTHEPATH"
@@ -39,9 +31,13 @@ type = "dbus"
 address = "unix:path=/nonexistent/bus"
 "#;
 
+fn config() -> String {
+    NL_BUSY.to_owned() + CHANNELS
+}
+
 #[test]
 fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
-    let Some((site, mut oopsd)) = watched(CONFIG)? else { return Ok(()) };
+    let Some((site, mut oopsd)) = watched(&config())? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     drop(load);
@@ -72,7 +68,7 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
         fs::write(oopsd.path(file), before)?;
     }
     // Keys that are written into the configuration itself.
-    let wrong = format!("{CONFIG}secret = \"whsec_{WEBHOOK}\"\nkey = \"{NOTIFY}\"\n");
+    let wrong = format!("{}secret = \"whsec_{WEBHOOK}\"\nkey = \"{NOTIFY}\"\n", config());
     oopsd.configure(&wrong)?;
     clean(&[("check of keys in the file", &checked(&oopsd)?)])?;
     let (status, _) = oopsd.stop()?;
@@ -91,7 +87,7 @@ fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
     let plain = aborted(&site.host, folder.path(), "plain", "")?;
     println!("core_pattern {}; without a secret: core {plain}", pattern.trim());
     ensure!(plain, "this machine dumps no cores, so nothing can be shown");
-    let secret = aborted(&site.host, folder.path(), "secret", CONFIG)?;
+    let secret = aborted(&site.host, folder.path(), "secret", &config())?;
     println!("with secrets: core {secret}");
     ensure!(!secret, "a core was dumped");
     Ok(())

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
-use tests::daemon::{BUSY, Oopsd, Orders, ROUTES, SOON};
+use tests::daemon::{BUSY, Oopsd, Orders, SOON, routes};
 use tests::lab::{Namespace, Running, oopsd, until};
 use tests::site::Site;
 
@@ -40,7 +40,7 @@ fn that_nobody_reads_what_it_says_does_not_end_it() -> Result<()> {
 
 #[test]
 fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTES))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + &routes()))? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     let demoted = holds(&site, &oopsd, 2)?;
@@ -83,7 +83,7 @@ fn a_demoted_route_outlives_a_kill_and_is_taken_back_once_the_condition_cleared(
 
 #[test]
 fn killed_while_it_changes_routes_it_ends_with_the_right_ones() -> Result<()> {
-    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + ROUTES))? else { return Ok(()) };
+    let Some((site, mut oopsd)) = Site::watched(&(BUSY.to_owned() + &routes()))? else { return Ok(()) };
     let load = site.queries(2_000)?;
     for moment in 0..6 {
         // Its window is full and the condition met after some 600 ms.
@@ -101,7 +101,7 @@ fn killed_while_it_changes_routes_it_ends_with_the_right_ones() -> Result<()> {
 
 #[test]
 fn a_dry_run_says_what_it_would_do_and_does_nothing() -> Result<()> {
-    let orders = Orders { config: &(BUSY.to_owned() + ROUTES), arguments: &["--dry-run"], ..Orders::default() };
+    let orders = Orders { config: &(BUSY.to_owned() + &routes()), arguments: &["--dry-run"], ..Orders::default() };
     let Some((site, oopsd)) = Site::watched_by(&orders)? else { return Ok(()) };
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;

@@ -1,12 +1,12 @@
 //! Killed and started again at full speed, with its programs pinned: what comes meanwhile is counted too.
 
 use crate::scene::{Scene, load_until, start_with};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::time::Duration;
 use std::thread;
 use tests::bpffs::Bpffs;
-use tests::daemon::Oopsd;
+use tests::daemon::{Oopsd, SOON};
+use tests::lab::until;
 
 const KILLS: usize = 5;
 
@@ -29,7 +29,7 @@ fn nothing_is_lost(capture: &str, rung: &str) -> Result<()> {
         let done = AtomicBool::new(false);
         let (sent, kills) = thread::scope(|scope| {
             let loading = scope.spawn(|| load_until(&scene, &done));
-            let kills = kill(&mut oopsd);
+            let kills = kill(&scene, &mut oopsd);
             done.store(true, Ordering::Relaxed);
             (loading.join().expect("no panic"), kills)
         });
@@ -41,11 +41,13 @@ fn nothing_is_lost(capture: &str, rung: &str) -> Result<()> {
     bail!("some were lost in each run");
 }
 
-fn kill(oopsd: &mut Oopsd) -> Result<()> {
+fn kill(scene: &Scene, oopsd: &mut Oopsd) -> Result<()> {
+    let asked = || Some(scene.knot.statistics().ok()?.sum("request-protocol"));
     for _ in 0..KILLS {
         oopsd.end_by_kill();
-        // Nobody looks at what comes now.
-        thread::sleep(Duration::from_millis(300));
+        let before = asked().context("knotd's counts")?;
+        // Nobody looks at these.
+        until("queries", SOON, || (asked()? >= before + 2_000).then_some(()))?;
         oopsd.restart()?;
     }
     Ok(())
