@@ -5,29 +5,38 @@
 mod cloud_event;
 pub mod dbus;
 mod delivery;
+mod desk;
 mod error;
 #[cfg(test)]
 mod escaping;
 pub mod exec;
+mod given_up;
 mod letter;
 pub mod log;
 pub mod notify;
 mod outbox;
 mod peer;
 mod retry;
+mod row;
 mod running;
 pub(crate) mod secret;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod trial;
 pub mod webhook;
 
+pub use desk::Desk;
 pub use error::Error;
 pub use outbox::journal::Standing;
+pub use outbox::left::{Left, LeftError};
+pub use row::{Dropped, Line, Row};
 pub use trial::{TEST, trial};
 
 use crate::config::defaults;
-use engine::Signal;
+use engine::signal::Named;
+use engine::trouble::GIVEN_UP;
+use engine::{Signal, Troubled};
 use outbox::Outbox;
 use outbox::journal::Journal;
 use running::{Prepared, Ready, Running, prepare};
@@ -205,13 +214,35 @@ impl Channels {
 
     /// Gives a signal to every channel, without waiting. `crossed` is when the tick that made it was taken.
     ///
-    /// A channel whose queue is full loses its oldest signal: the newest says how things are now.
+    /// A channel whose queue is full loses its oldest signal: the newest says how things are now. That a channel gave signals up
+    /// is for the others: its own would be pushed out by that too.
     pub fn send(&self, signal: &Signal, crossed: Instant) {
         let text = letter::encode(signal, &self.sender);
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        for running in &self.running {
+        let is_of = |name: &str| signal.kind == GIVEN_UP && matches!(&signal.scope, Named::Channel(of) if of == name);
+        for running in self.running.iter().filter(|running| !is_of(running.outbox.name())) {
             running.outbox.push(number, signal, &text, crossed);
         }
+    }
+
+    /// The channels that gave signals up: each from the first one until it sends again, and gave up none for a minute.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<Troubled> {
+        let now = Instant::now();
+        self.running.iter().filter_map(|running| running.outbox.trouble(now)).collect()
+    }
+
+    /// Where an operator asks, from any thread; until the next reload.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        let outboxes = self.running.iter().map(|running| Arc::clone(&running.outbox)).collect();
+        Desk { outboxes, journal: self.journal.as_ref().map(Journal::wake) }
+    }
+
+    /// The folder of what waits, while no other process may change it.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.journal.as_ref()?.folder.as_deref()
     }
 
     /// How what waits is kept on the disk, if it is to be.

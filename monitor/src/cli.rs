@@ -41,6 +41,78 @@ pub enum Command {
     /// Tries a channel.
     #[command(subcommand)]
     Channel(Channel),
+    /// Shows what waits for channels, has them try again, or drops what waits.
+    #[command(subcommand)]
+    Outbox(Outbox),
+}
+
+/// What can be done with what waits.
+#[derive(Debug, Subcommand)]
+pub enum Outbox {
+    /// Prints how each channel stands, and the signals that wait for it, the oldest first. Works with oopsd dead, too.
+    List(List),
+    /// Has the oopsd that runs try again at once, however long a receiver asked it to wait, also one that said that it is gone.
+    Retry(Retry),
+    /// Drops signals that wait for a channel: they are not sent. Works with oopsd dead, too.
+    ///
+    /// The next signal that the receiver gets says in its `lost` how many it did not get. Exits 1 if none was dropped.
+    Drop(Drop),
+}
+
+/// Whose outbox.
+#[derive(Debug, clap::Args)]
+pub struct Whose {
+    /// The configuration file, which says where the state directory is.
+    #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
+    pub config: PathBuf,
+    /// The state directory of the oopsd that is meant, whatever the configuration says.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_directory: Option<PathBuf>,
+}
+
+/// Arguments of `outbox list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// Whose outbox.
+    #[command(flatten)]
+    pub whose: Whose,
+    /// Only this channel.
+    pub channel: Option<String>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `outbox retry`.
+#[derive(Debug, clap::Args)]
+pub struct Retry {
+    /// Whose outbox.
+    #[command(flatten)]
+    pub whose: Whose,
+    /// Only this channel.
+    pub channel: Option<String>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `outbox drop`.
+#[derive(Debug, clap::Args)]
+pub struct Drop {
+    /// Whose outbox.
+    #[command(flatten)]
+    pub whose: Whose,
+    /// The channel.
+    pub channel: String,
+    /// Signals, by the numbers that `outbox list` prints.
+    #[arg(value_name = "NUMBER", required_unless_present = "all")]
+    pub numbers: Vec<u64>,
+    /// All that waits for it.
+    #[arg(long, conflicts_with = "numbers")]
+    pub all: bool,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What can be done with a channel.

@@ -20,6 +20,7 @@ mod route;
 mod router;
 mod speaker;
 mod step;
+mod tls;
 pub mod units;
 mod value;
 mod when;

@@ -1,8 +1,9 @@
 //! The control socket: what can be asked of the oopsd that runs, one line of JSON each way. What is done about it is `command::run`'s.
 //!
-//! A Unix socket in the state directory, for root and for whoever oopsd runs as. One connection at a time asks one thing, in bounded
+//! A Unix socket in a folder that one oopsd at a time has: the state directory for routes, its `outbox` for channels. For root and for whoever oopsd runs as. One connection at a time asks one thing, in bounded
 //! size and time; who is slow or silent is dropped.
 
+use crate::channel::{Dropped, Line, Row};
 use crossbeam_channel::Sender;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, Permissions};
@@ -42,14 +43,46 @@ pub enum Request {
         #[serde(default)]
         seconds: Option<u64>,
     },
+    /// How channels stand with what waits for them.
+    Outbox,
+    /// What waits for a channel.
+    Waiting {
+        /// Which.
+        channel: String,
+        /// The least number that is wanted; of more than a few hundred only the first are told.
+        #[serde(default)]
+        from: u64,
+    },
+    /// Has channels try again at once.
+    Retry {
+        /// Which; all if none is said.
+        #[serde(default)]
+        channel: Option<String>,
+    },
+    /// Drops what waits for a channel.
+    Drop {
+        /// Which.
+        channel: String,
+        /// These signals; all if it is not there.
+        #[serde(default)]
+        numbers: Option<Vec<u64>>,
+    },
 }
 
 /// What is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// How routes are; of released ones, how they were.
     Routes(Vec<Route>),
+    /// How channels stand.
+    Outbox(Vec<Row>),
+    /// The first signals that wait, in order; none is the end of them.
+    Waiting(Vec<Line>),
+    /// The channels that try again.
+    Retried(Vec<String>),
+    /// What was dropped.
+    Dropped(Dropped),
     /// Why nothing was done.
     Error(String),
 }
@@ -86,7 +119,7 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens in the state directory, whose lock the caller has: what stands there is from one that is dead.
+    /// Listens in a folder whose lock the caller has: what stands there is from one that is dead.
     ///
     /// # Errors
     /// When it cannot.

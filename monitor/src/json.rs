@@ -120,6 +120,7 @@ impl Serialize for ScopeObject<'_> {
             Named::Prefix(prefix) => map.serialize_entry("prefix", prefix)?,
             Named::Zone(zone) => map.serialize_entry("zone", zone)?,
             Named::Group(group) => map.serialize_entry("group", group)?,
+            Named::Channel(channel) => map.serialize_entry("channel", channel)?,
         }
         map.end()
     }
@@ -201,6 +202,7 @@ pub(crate) mod tests {
         assert_eq!(print(Named::Node), r#"{"node":true}"#);
         assert_eq!(print(Named::Prefix("192.0.2.0/24".into())), r#"{"prefix":"192.0.2.0/24"}"#);
         assert_eq!(print(Named::Group("customers".into())), r#"{"group":"customers"}"#);
+        assert_eq!(print(Named::Channel("siem".into())), r#"{"channel":"siem"}"#);
     }
 
     #[test]

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Channel(Channel::Test(arguments)) => {
             command::channel(&arguments, &mut std::io::stdout().lock()).map_err(Into::into)
         }
+        Command::Outbox(what) => command::outbox(&what, &mut std::io::stdout().lock()).map_err(Into::into),
         Command::Run(arguments) => command::run(&arguments).map_err(Into::into),
     };
     match outcome {

@@ -49,7 +49,7 @@ pub use record::{Change, Record};
 pub use sample::{Moved, MovedCodes, Sample, Sight};
 pub use signal::{Arguments, Named, Signal, State};
 pub use time::{Time, Wall};
-pub use trouble::{Trouble, Troubled};
+pub use trouble::{Of, Trouble, Troubled};
 pub use view::{Rates, Standing, View};
 pub use watch::LIMIT as MOST_WATCHED_ZONES;
 pub use when::When;

@@ -16,7 +16,7 @@ pub struct Signal {
     /// The same, to print.
     pub wall: Wall,
     /// The condition's name; `blind` for blindness, `over-budget` for a route that may not be changed again yet, `route-not-applied` and
-    /// `route-contested` for one that is not as wanted.
+    /// `route-contested` for one that is not as wanted, `signals-given-up` for a channel.
     pub condition: String,
     /// `query-rate`, `query-rate-increase`, `extended-error`, or what `condition` says beside the names of conditions.
     pub kind: &'static str,
@@ -88,6 +88,8 @@ pub enum Named {
     Zone(String),
     /// A group of zones.
     Group(String),
+    /// A channel: what a signal about the signals themselves is about.
+    Channel(String),
 }
 
 impl fmt::Display for Named {
@@ -97,6 +99,7 @@ impl fmt::Display for Named {
             Self::Prefix(name) => write!(to, "prefix {name}"),
             Self::Zone(name) => write!(to, "zone {name}"),
             Self::Group(name) => write!(to, "group {name}"),
+            Self::Channel(name) => write!(to, "channel {name}"),
         }
     }
 }

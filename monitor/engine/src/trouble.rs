@@ -1,4 +1,5 @@
-//! What keeps a route from being as it is wanted, said by those who make it so. It comes in as a level; its edges are signals.
+//! What keeps a route from being as it is wanted, or a channel from sending all it should, said by those who see to it. It comes in
+//! as a level; its edges are signals.
 
 use crate::{Arguments, Engine, Named, Signal, State, Time, Wall};
 use core::time::Duration;
@@ -8,6 +9,8 @@ use std::collections::BTreeMap;
 pub const NOT_APPLIED: &str = "route-not-applied";
 /// Name and kind of the signal that somebody else keeps changing a route, so that it was left to them.
 pub const CONTESTED: &str = "route-contested";
+/// Name and kind of the signal that a channel gave signals up that it should have sent.
+pub const GIVEN_UP: &str = "signals-given-up";
 
 /// A kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +19,8 @@ pub enum Trouble {
     NotApplied,
     /// Somebody else keeps changing it. The value is how often it was put back.
     Contested,
+    /// Signals were given up. The value is how many.
+    GivenUp,
 }
 
 impl Trouble {
@@ -25,18 +30,31 @@ impl Trouble {
         match self {
             Self::NotApplied => NOT_APPLIED,
             Self::Contested => CONTESTED,
+            Self::GivenUp => GIVEN_UP,
         }
     }
 }
 
-/// A route in trouble.
+/// What may be in trouble.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Of {
+    /// A route.
+    Route {
+        /// The router, by name.
+        router: String,
+        /// The prefix.
+        prefix: String,
+    },
+    /// A channel, by name.
+    Channel(String),
+}
+
+/// A route or a channel in trouble.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Troubled {
-    /// The router, by name.
-    pub router: String,
-    /// The prefix.
-    pub prefix: String,
-    /// Which.
+    /// Which route, or which channel.
+    pub of: Of,
+    /// What kind.
     pub trouble: Trouble,
     /// How much of it there is, in the unit of its kind.
     pub value: f64,
@@ -48,13 +66,13 @@ pub struct Troubled {
     pub reasons: Vec<String>,
 }
 
-/// The troubles that were signalled, by router, prefix and kind, as they were last.
-pub(crate) type Troubles = BTreeMap<(String, String, Trouble), Troubled>;
+/// The troubles that were signalled, by what is in it and kind, as they were last.
+pub(crate) type Troubles = BTreeMap<(Of, Trouble), Troubled>;
 
 impl Engine {
     /// Takes all the trouble there is now. What came and what went is signalled by the next step.
     pub fn troubled(&mut self, now: Vec<Troubled>) {
-        let key = |it: &Troubled| (it.router.clone(), it.prefix.clone(), it.trouble);
+        let key = |it: &Troubled| (it.of.clone(), it.trouble);
         let now: Troubles = now.into_iter().map(|troubled| (key(&troubled), troubled)).collect();
         for (key, troubled) in &now {
             if !self.troubles.contains_key(key) {
@@ -84,7 +102,10 @@ fn signal(troubled: &Troubled, state: State) -> Signal {
         condition: troubled.trouble.as_str().to_owned(),
         kind: troubled.trouble.as_str(),
         state,
-        scope: Named::Prefix(troubled.prefix.clone()),
+        scope: match &troubled.of {
+            Of::Route { prefix, .. } => Named::Prefix(prefix.clone()),
+            Of::Channel(name) => Named::Channel(name.clone()),
+        },
         value: troubled.value,
         threshold: troubled.threshold,
         window: troubled.window,
@@ -140,6 +161,22 @@ mod tests {
         assert_eq!((cleared.value, cleared.arguments), (0.0, Arguments::default()));
     }
 
+    #[test]
+    fn each_channel_has_its_own() {
+        let mut engine = engine();
+        let of = |name: &str| Troubled { of: Of::Channel(name.to_owned()), ..troubled(Trouble::GivenUp) };
+        engine.troubled(vec![of("log"), of("siem")]);
+        let met = engine.step(&sample(1)).signals;
+        engine.troubled(vec![of("siem")]);
+        let cleared = engine.step(&sample(2)).signals;
+        let scopes = |signals: &[Signal]| signals.iter().map(|it| it.scope.to_string()).collect::<Vec<_>>();
+        assert_eq!(
+            (scopes(&met), scopes(&cleared)),
+            (vec!["channel log".into(), "channel siem".into()], vec!["channel log".into()])
+        );
+        assert_eq!((met[0].kind, cleared[0].state), (GIVEN_UP, State::Cleared));
+    }
+
     const TICK: u64 = 100_000_000;
 
     fn sample(tick: u64) -> Sample {
@@ -156,8 +193,7 @@ mod tests {
 
     fn troubled(trouble: Trouble) -> Troubled {
         Troubled {
-            router: "bird".to_owned(),
-            prefix: "192.0.2.0/24".to_owned(),
+            of: Of::Route { router: "bird".to_owned(), prefix: "192.0.2.0/24".to_owned() },
             trouble,
             value: 5.0,
             threshold: 5.0,

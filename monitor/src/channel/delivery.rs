@@ -75,14 +75,21 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
     let mut failing = false;
     while let Some(letter) = next(outbox, target).await {
         loop {
+            if outbox.is_dropped() {
+                break;
+            }
             let expires = Instant::from_std(letter.expires);
             tokio::select! {
                 () = tokio::time::sleep_until(pace.not_before.min(expires)) => {}
                 () = outbox.closed() => {}
+                () = outbox.stirred() => {
+                    pace = Pace::new();
+                    continue;
+                }
             }
             if Instant::now() >= expires {
-                tracing::warn!(channel = outbox.name(), id = letter.id(), "gives a signal up");
-                outbox.failed();
+                tracing::debug!(channel = outbox.name(), id = letter.id(), "gives a signal up");
+                outbox.too_old();
                 break;
             }
             match target.peer().attempt(&letter).await {
@@ -97,15 +104,15 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
                 Answer::Gone => {
                     tracing::error!(
                         channel = outbox.name(),
-                        "the receiver is gone (410): disabled until the next reload"
+                        "the receiver is gone (410): disabled until the next reload, or `oopsd outbox retry`"
                     );
-                    outbox.attempt_failed();
+                    outbox.attempt_failed("410 Gone", None);
                     outbox.disable();
                     break;
                 }
                 Answer::No { why, retry_after, overloaded } => {
-                    outbox.attempt_failed();
                     let delay = pace.failed(retry_after, overloaded);
+                    outbox.attempt_failed(&why, Some(pace.not_before.into_std()));
                     if std::mem::replace(&mut failing, true) {
                         tracing::debug!(channel = outbox.name(), id = letter.id(), why, ?delay, "not accepted");
                     } else {
@@ -135,7 +142,7 @@ async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>) -> Option<Lett
             () = tokio::time::sleep_until(at) => {
                 if let Answer::No { why, .. } = target.peer().remind().await {
                     tracing::debug!(channel = outbox.name(), why, "not told again");
-                    outbox.attempt_failed();
+                    outbox.attempt_failed(&why, None);
                 }
             }
         }

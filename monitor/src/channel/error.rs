@@ -1,6 +1,6 @@
 //! What is wrong with a channel that cannot work as configured.
 
-use super::notify;
+use super::{notify, tls};
 use std::path::PathBuf;
 
 /// A channel that cannot work as configured.
@@ -52,7 +52,15 @@ pub enum Error {
         /// What is wrong, without what the file holds.
         why: notify::BadKey,
     },
-    /// The URL or the authorities cannot be used.
+    /// A file of TLS cannot be used.
+    #[error("channel {channel}: {why}")]
+    Tls {
+        /// The channel.
+        channel: String,
+        /// Which file, and what is wrong with it.
+        why: tls::Unusable,
+    },
+    /// The system gives no HTTP client.
     #[error("channel {channel}: no HTTPS client for it")]
     Client {
         /// The channel.

@@ -96,6 +96,7 @@ fn says_the_same(object: &Value, letter: &Letter) -> Result<(), TestCaseError> {
         Named::Prefix(name) => ("prefix", name.as_str().into()),
         Named::Zone(name) => ("zone", name.as_str().into()),
         Named::Group(name) => ("group", name.as_str().into()),
+        Named::Channel(name) => ("channel", name.as_str().into()),
     };
     prop_assert_eq!(&object["scope"][key], &name);
     prop_assert_eq!(&object["arguments"]["zones"][&signal.arguments.zones[0].0], 2);

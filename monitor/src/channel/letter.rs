@@ -29,7 +29,7 @@ pub(super) struct Letter {
 impl Letter {
     /// Its id at every attempt, in every run: receivers know repeats by it.
     pub(super) fn id(&self) -> String {
-        format!("{}-{}", self.sender.boot, self.signal.seq)
+        self.sender.id(self.signal.seq)
     }
 
     /// What is said of it besides the signal.
@@ -44,6 +44,13 @@ impl Letter {
     }
 }
 
+impl Sender {
+    /// The id of the signal with this number.
+    pub(super) fn id(&self, seq: u64) -> String {
+        format!("{}-{seq}", self.boot)
+    }
+}
+
 /// The text of a signal: one line without tabs.
 pub(super) fn encode(signal: &Signal, sender: &Sender) -> Arc<[u8]> {
     let Arguments { codes, zones, reasons } = &signal.arguments;
@@ -52,6 +59,7 @@ pub(super) fn encode(signal: &Signal, sender: &Sender) -> Arc<[u8]> {
         Named::Prefix(name) => Place::Prefix(name.clone()),
         Named::Zone(name) => Place::Zone(name.clone()),
         Named::Group(name) => Place::Group(name.clone()),
+        Named::Channel(name) => Place::Channel(name.clone()),
     };
     let kept = Kept {
         node: sender.node.clone(),
@@ -88,6 +96,7 @@ pub(super) fn decode(text: &[u8]) -> Option<(Signal, Sender)> {
             Place::Prefix(name) => Named::Prefix(name),
             Place::Zone(name) => Named::Zone(name),
             Place::Group(name) => Named::Group(name),
+            Place::Channel(name) => Named::Channel(name),
         },
         value: f64::from_bits(kept.value),
         threshold: f64::from_bits(kept.threshold),
@@ -125,6 +134,7 @@ enum Place {
     Prefix(String),
     Zone(String),
     Group(String),
+    Channel(String),
 }
 
 /// Kinds live as long as the program. A file of another version may have others: so many of them, and no more, do too.
@@ -155,7 +165,7 @@ pub(super) mod tests {
             texts in proptest::array::uniform4(".{0,20}"),
             numbers in any::<[u64; 3]>(),
             met in any::<bool>(),
-            place in 0..4_u8,
+            place in 0..5_u8,
             codes in proptest::collection::btree_map(any::<u8>(), any::<u64>(), 0..4),
         ) {
             let [name, zone, node, reason] = texts;
@@ -163,7 +173,7 @@ pub(super) mod tests {
                 seq: numbers[0],
                 condition: name,
                 state: if met { State::Met } else { State::Cleared },
-                scope: [Named::Node, Named::Zone(zone.clone()), Named::Prefix(zone.clone()), Named::Group(zone.clone())]
+                scope: [Named::Node, Named::Zone(zone.clone()), Named::Prefix(zone.clone()), Named::Group(zone.clone()), Named::Channel(zone.clone())]
                     [usize::from(place)].clone(),
                 value: f64::from_bits(numbers[1]),
                 window: Duration::from_nanos(numbers[2]),

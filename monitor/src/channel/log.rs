@@ -80,6 +80,9 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
         let mut line = letter.json();
         line.push('\n');
         loop {
+            if outbox.is_dropped() {
+                break;
+            }
             match target.file().and_then(|mut file| write(&mut file, &line, &mut torn)) {
                 Ok(()) => {
                     outbox.accepted(&letter, Instant::now());
@@ -89,7 +92,7 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
                     break;
                 }
                 Err(error) => {
-                    outbox.attempt_failed();
+                    outbox.attempt_failed(&error.to_string(), Some(Instant::now() + AGAIN));
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(channel = outbox.name(), %error, "cannot write");
                     }
@@ -98,12 +101,21 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
             if outbox.is_kept() {
                 return;
             }
-            if outbox.is_closing() || Instant::now() >= letter.expires {
+            if Instant::now() >= letter.expires {
+                outbox.too_old();
+                break;
+            }
+            if outbox.is_closing() {
                 outbox.failed();
                 break;
             }
             // Ends early when the outbox is closing; then comes the last attempt.
-            let _ = runtime.block_on(async { tokio::time::timeout(AGAIN, outbox.closed()).await });
+            let _ = runtime.block_on(tokio::time::timeout(AGAIN, async {
+                tokio::select! {
+                    () = outbox.closed() => {}
+                    () = outbox.stirred() => {}
+                }
+            }));
         }
     }
 }

@@ -4,8 +4,10 @@
 //! leaves the disk after the other side's yes; `journal` does that in a thread of its own, and `file` is what it writes.
 //! `queue` is what waits.
 
+mod asked;
 mod file;
 pub(super) mod journal;
+pub(super) mod left;
 #[cfg(test)]
 mod properties;
 mod queue;
@@ -13,9 +15,10 @@ mod queue;
 pub(super) mod tests;
 
 use super::Status;
+use super::given_up::Why;
 use super::letter::{Letter, decode};
 use super::{Deliver, Waits};
-use engine::Signal;
+use engine::{Signal, Troubled};
 use file::Batch;
 pub(super) use file::Kept;
 use journal::Wake;
@@ -25,8 +28,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
+/// In the state directory.
+const FOLDER: &str = "outbox";
 /// A disk that takes longer than this keeps no signal waiting: it is sent, and may come again after a crash.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Of an answer, so many characters are kept.
+const ANSWER: usize = 200;
 /// What an earlier run left is tried for so long at least, whatever the wall clock says of its age.
 const SPARED: Duration = Duration::from_mins(5);
 
@@ -35,6 +42,8 @@ pub(super) struct Outbox {
     name: String,
     queue: Mutex<Queue>,
     arrived: Notify,
+    /// An operator wants something done now.
+    stirred: Notify,
     closing: watch::Sender<bool>,
     /// Where what waits is written; in memory only without one.
     journal: Option<Wake>,
@@ -47,6 +56,7 @@ impl Outbox {
             name: name.to_owned(),
             queue: Mutex::new(Queue::new(waits)),
             arrived: Notify::new(),
+            stirred: Notify::new(),
             closing: watch::Sender::new(false),
             journal,
         }
@@ -62,6 +72,7 @@ impl Outbox {
         let mut queue = self.queue();
         if queue.disabled {
             queue.dropped += 1;
+            queue.given_up.add(1, Why::Gone);
             return;
         }
         let mut kept = Kept { text: Arc::clone(text), superseded: 0, lost: std::mem::take(&mut queue.lost) };
@@ -119,25 +130,63 @@ impl Outbox {
         let delay = now.saturating_duration_since(letter.crossed);
         let mut queue = self.queue();
         queue.sent += 1;
+        queue.given_up.sent();
+        queue.answer = None;
         queue.delay.saturating_record(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
         self.answered(queue);
     }
 
-    /// An attempt failed; the letter is still to be sent.
-    pub(super) fn attempt_failed(&self) {
-        self.queue().failed_attempts += 1;
+    /// An attempt failed, with this answer; the letter is still to be sent, and when is known.
+    pub(super) fn attempt_failed(&self, why: &str, next: Option<Instant>) {
+        let mut queue = self.queue();
+        queue.failed_attempts += 1;
+        // Others' words: of bounded length, on one line.
+        queue.answer = Some((why.escape_debug().take(ANSWER).collect(), next));
+    }
+
+    /// The letter was tried for as long as it may be, and will not be sent.
+    pub(super) fn too_old(&self) {
+        self.queue().given_up.add(1, Why::TooOld);
+        self.failed();
     }
 
     /// The letter will not be sent.
     pub(super) fn failed(&self) {
         let mut queue = self.queue();
         queue.failed += 1;
-        queue.lost += 1;
+        queue.lost +=
+            queue.taken.and_then(|number| queue.waiting.get(&number)).map_or(1, |entry| entry.kept.stands_for());
         self.answered(queue);
+    }
+
+    /// Whether an operator dropped the letter that was taken, which then is no more.
+    pub(super) fn is_dropped(&self) -> bool {
+        let mut queue = self.queue();
+        if !std::mem::take(&mut queue.condemned) {
+            return false;
+        }
+        queue.dropped += 1;
+        queue.lost +=
+            queue.taken.and_then(|number| queue.waiting.get(&number)).map_or(1, |entry| entry.kept.stands_for());
+        self.answered(queue);
+        true
+    }
+
+    /// Returns once an operator wants something done now.
+    pub(super) async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+
+    /// What is wrong with the channel: signals were given up that it should have sent.
+    pub(super) fn trouble(&self, now: Instant) -> Option<Troubled> {
+        let mut queue = self.queue();
+        let Queue { given_up, waits, answer, .. } = &mut *queue;
+        given_up.trouble(&self.name, waits, answer.as_ref().map(|(why, _)| why.as_str()), now)
     }
 
     /// Takes the letter that was taken away.
     fn answered(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.condemned = false;
         if let Some(number) = queue.taken.take() {
             queue.remove(number);
         }
@@ -156,7 +205,9 @@ impl Outbox {
         queue.disabled = true;
         queue.failed += u64::from(queue.taken.is_some());
         queue.dropped += (queue.waiting.len() - usize::from(queue.taken.is_some())) as u64;
-        queue.taken = None;
+        let given_up = queue.waiting.len() as u64;
+        queue.given_up.add(given_up, Why::Gone);
+        (queue.taken, queue.condemned) = (None, false);
         while let Some((&number, _)) = queue.waiting.first_key_value() {
             queue.remove(number);
         }
@@ -248,7 +299,7 @@ impl Outbox {
             }
         }
         if !whole {
-            batch.remove(&self.name, gone);
+            batch.remove(&self.name, &gone);
         }
     }
 

@@ -133,7 +133,7 @@ fn a_peer_is_verified_against_the_authorities_of_the_file() {
     let url = format!("https://localhost:{}/dns", address.port());
     let with = |ca: &str| match lab.webhook(ca, &url) {
         Config { to: To::Webhook(config), name, waits } => {
-            Config { to: To::Webhook(webhook::Config { ca_file: Some(lab.path(ca)), ..config }), name, waits }
+            Config { to: To::Webhook(webhook::Config { tls: trusting(lab.path(ca)), ..config }), name, waits }
         }
         other => panic!("{other:?}"),
     };
@@ -201,11 +201,15 @@ impl Lab {
             to: To::Webhook(webhook::Config {
                 url: url.into(),
                 secret_files: vec![self.path("secret")],
-                ca_file: None,
+                tls: tls::Config::default(),
                 timeout: Duration::from_secs(20),
             }),
         }
     }
+}
+
+fn trusting(ca_file: PathBuf) -> tls::Config {
+    tls::Config { ca_file: Some(ca_file), identity: None }
 }
 
 fn log_to(name: &str, file: &Path) -> Config {

@@ -9,10 +9,11 @@ use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::retry::retry_after;
 use super::secret::{self, Secret, signatures};
+use super::tls;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Certificate, Client, StatusCode, Url, redirect};
-use std::path::{Path, PathBuf};
+use reqwest::{Client, StatusCode, Url, redirect};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A webhook as configured.
@@ -22,8 +23,8 @@ pub struct Config {
     pub url: String,
     /// Files with one `whsec_` secret each, the newest first; the body is signed with every one.
     pub secret_files: Vec<PathBuf>,
-    /// A PEM file with the authorities to trust in place of the system's.
-    pub ca_file: Option<PathBuf>,
+    /// Whom to trust, and who we are.
+    pub tls: tls::Config,
     /// How long one attempt may take.
     pub timeout: Duration,
 }
@@ -41,26 +42,23 @@ pub(super) struct Settings {
 impl Settings {
     /// Reads the secrets and authorities that `config` names.
     pub(super) fn load(name: &str, config: &Config) -> Result<Self, Error> {
-        super::install_tls();
         let channel = || name.to_owned();
-        let read = |path: &Path| {
-            std::fs::read(path).map_err(|source| Error::Read { channel: channel(), path: path.to_owned(), source })
-        };
         let client_error = |source: reqwest::Error| Error::Client { channel: channel(), source: source.without_url() };
 
         let url = Url::parse(&config.url).ok().filter(is_safe).ok_or_else(|| Error::Url { channel: channel() })?;
-        let mut client = Client::builder()
+        // Whatever else is configured of TLS is in these: reqwest adds nothing to them.
+        let mut tls = match url.scheme() {
+            "http" => tls::no_client(),
+            _ => tls::client(&config.tls).map_err(|why| Error::Tls { channel: channel(), why })?,
+        };
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
             .user_agent(concat!("oopsd/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(config.timeout);
-        if let Some(path) = &config.ca_file {
-            client = client.tls_certs_only(Certificate::from_pem_bundle(&read(path)?).map_err(client_error)?);
-        } else if url.scheme() == "http" {
-            // The system's authorities are not needed, and need not exist.
-            client = client.tls_certs_only([]);
-        }
         let mut secrets = Vec::with_capacity(config.secret_files.len());
         for path in &config.secret_files {
             let text =
@@ -68,6 +66,12 @@ impl Settings {
             secrets.push(Secret::parse(&text).ok_or_else(|| Error::Secret { channel: channel(), path: path.clone() })?);
         }
         Ok(Self { client: client.build().map_err(client_error)?, url, secrets })
+    }
+
+    /// Who it is, without the path of the URL: there may be a secret in it.
+    fn peer(&self) -> String {
+        let port = self.url.port_or_known_default().unwrap_or_default();
+        format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
     async fn post(&self, id: &str, body: &str) -> Answer {
@@ -89,7 +93,10 @@ impl Settings {
                 response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()),
                 Timestamp::now(),
             ),
-            Err(error) => Answer::no(chain(&error.without_url())),
+            Err(error) => {
+                let error = error.without_url();
+                Answer::no(format!("{}: {}", self.peer(), tls::reason(&error).unwrap_or_else(|| chain(&error))))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ mod here;
 mod judged;
 
 use crate::channel::dbus::NAME;
-use crate::channel::{Config as Channel, Deliver, To, Waits};
+use crate::channel::{Config as Channel, Deliver, To, Waits, tls};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
 use crate::router::Config as Router;
@@ -123,8 +123,7 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
         To::Webhook(webhook) => {
             line(out, "posts to", &public(&webhook.url))?;
             line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
-            let trusts = webhook.ca_file.as_ref().map(|file| file.display().to_string());
-            line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
+            print_tls(&webhook.tls, out)?;
             line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
         }
         To::Dbus(dbus) => {
@@ -145,6 +144,13 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
     };
     let (size, age) = (show_size(bytes as u64), show_duration(age));
     line(out, "keeps", &format!("{what}, {age} long; {count} or {size} of them"))
+}
+
+fn print_tls(tls: &tls::Config, out: &mut impl Write) -> io::Result<()> {
+    let trusts = tls.ca_file.as_ref().map(|file| file.display().to_string());
+    line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
+    let Some(identity) = &tls.identity else { return Ok(()) };
+    line(out, "shows", &format!("the certificate in {}", identity.certificate_file.display()))
 }
 
 fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {

@@ -1,18 +1,15 @@
 //! `oopsd release`: asks the oopsd that runs to take routes back to the plain path, and waits until routers say that they are.
 
+use super::socket::{ask, directory};
 use crate::cli::Release;
 use crate::config::units::show_duration;
-use crate::config::{Config, Purpose, state_directory_of};
+use crate::config::{Config, Purpose};
 use crate::control::{Answer, NAME, Request, Route};
 use crate::router;
-use crate::state;
-use std::io::{self, BufRead as _, BufReader, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(6);
 /// How long routers may take until they are asked no more.
 const SETTLED: Duration = Duration::from_secs(3);
 
@@ -56,11 +53,7 @@ fn otherwise(switches: &[String]) -> String {
 /// When no oopsd runs or it refuses, or routers do not follow.
 pub fn release(arguments: &Release, out: &mut impl Write) -> Result<(), Error> {
     let config = Config::load(&arguments.config, Purpose::Judge).ok();
-    // What is wrong with the rest of the file must not be in the way.
-    let configured =
-        config.as_ref().map_or_else(|| state_directory_of(&arguments.config), |it| it.state_directory.clone());
-    let directory = arguments.state_directory.clone().unwrap_or_else(|| state::directory(configured.as_deref()));
-    let path = directory.join(NAME);
+    let path = directory(arguments.state_directory.as_deref(), &arguments.config, config.as_ref()).join(NAME);
     let switches = config.iter().flat_map(|config| &config.routers).filter_map(switch).collect();
     let before =
         ask(&path, &Request::Routes).map_err(|source| Error::Nobody { path: path.clone(), switches, source })?;
@@ -105,22 +98,10 @@ fn switch(router: &router::Config) -> Option<String> {
     None
 }
 
-fn ask(path: &Path, request: &Request) -> io::Result<Vec<u8>> {
-    let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let mut line = serde_json::to_vec(request)?;
-    line.push(b'\n');
-    stream.write_all(&line)?;
-    let mut answer = Vec::new();
-    BufReader::new(stream).read_until(b'\n', &mut answer)?;
-    Ok(answer)
-}
-
 fn routes(path: &Path, answer: &[u8]) -> Result<Vec<Route>, Error> {
     match serde_json::from_slice(answer) {
         Ok(Answer::Routes(routes)) => Ok(routes),
         Ok(Answer::Error(error)) => Err(Error::Refused(error)),
-        Err(_) => Err(Error::Nonsense { path: path.to_owned() }),
+        Ok(_) | Err(_) => Err(Error::Nonsense { path: path.to_owned() }),
     }
 }

@@ -3,7 +3,7 @@
 use super::Purpose;
 use super::document::{At, Document, Table, Value};
 use super::nearest::listed;
-use super::{buses, defaults, word};
+use super::{buses, defaults, tls, word};
 use crate::channel::secret::{self, Secret};
 use crate::channel::{Config, Deliver, To, Waits, exec, log, webhook};
 use reqwest::Url;
@@ -94,13 +94,12 @@ fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Option<web
         }
         files.into_iter().filter_map(|value| secret_file(document, value)).collect()
     });
-    let ca_file = table.take("ca-file").and_then(|file| file.text(document, "the name of a file"));
-    let ca_file = ca_file.map(|file| authorities(document, &file));
+    let tls = tls::read(document, table);
     let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
     Some(webhook::Config {
         url: url?.it,
         secret_files: secret_files.unwrap_or_default(),
-        ca_file,
+        tls,
         timeout: timeout.map_or(defaults::TIMEOUT, |timeout| timeout.it),
     })
 }
@@ -157,21 +156,4 @@ pub(super) fn warn_of_readers(document: &mut Document<'_>, file: &At<String>, pa
     if mode.is_ok_and(|mode| mode & 0o004 != 0) {
         document.warn(&file.at, format!("everybody can read {}; chmod o-r it", path.display()));
     }
-}
-
-fn authorities(document: &mut Document<'_>, file: &At<String>) -> PathBuf {
-    let path = document.beside(&file.it);
-    if document.purpose == Purpose::Judge {
-        return path;
-    }
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
-        Ok(_) => {
-            let what =
-                format!("`ca-file`: {} holds no PEM certificate; write the name of one that does", path.display());
-            document.error(&file.at, what);
-        }
-        Err(error) => document.error(&file.at, format!("`ca-file`: cannot read {}: {error}", path.display())),
-    }
-    path
 }

@@ -7,7 +7,7 @@ use super::zones::Zones;
 use super::{defaults, prefixes, when, word};
 use engine::judge::BLIND;
 use engine::signal::OVER_BUDGET;
-use engine::trouble::{CONTESTED, NOT_APPLIED};
+use engine::trouble::{CONTESTED, GIVEN_UP, NOT_APPLIED};
 use engine::{Condition, Judged, Kind, Scope, Thresholds};
 use ipnet::IpNet;
 use std::time::Duration;
@@ -51,7 +51,7 @@ impl Draft {
             if when::WORDS.contains(&name.it.as_str()) {
                 document.error(&name.at, format!("`{}` joins conditions in `when`; write another", name.it));
             }
-            if [BLIND, OVER_BUDGET, CONTESTED, NOT_APPLIED].contains(&name.it.as_str()) {
+            if [BLIND, OVER_BUDGET, CONTESTED, NOT_APPLIED, GIVEN_UP].contains(&name.it.as_str()) {
                 document.error(&name.at, format!("`{}` is the name of a signal of its own; write another", name.it));
             }
             names.push(name.it.clone());

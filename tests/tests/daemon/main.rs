@@ -15,6 +15,7 @@ mod leases;
 mod memory;
 mod notify;
 mod observing;
+mod outbox;
 mod refusals;
 mod release;
 mod reload;

@@ -38,6 +38,7 @@ impl Object {
             Named::Prefix(name) => ("prefix", text(name)),
             Named::Zone(name) => ("zone", text(name)),
             Named::Group(name) => ("group", text(name)),
+            Named::Channel(name) => ("channel", text(name)),
         };
         let condition = text(&signal.condition);
         let object = on.get().await;

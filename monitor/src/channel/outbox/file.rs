@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const NAME: &str = "signals";
 const VERSION: &[u8] = b"oopsd outbox 1\n";
 /// No line of ours is so long.
 const LONGEST: u64 = 1 << 20;
+/// So many numbers are taken away by one line.
+const GONE: usize = 10_000;
 
 /// A letter as a channel has it: its text, how many it stands for, how many were given up before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +29,13 @@ pub(in super::super) struct Kept {
     pub(in super::super) text: Arc<[u8]>,
     pub(in super::super) superseded: u64,
     pub(in super::super) lost: u64,
+}
+
+impl Kept {
+    /// How many signals are not sent if it is not.
+    pub(super) const fn stands_for(&self) -> u64 {
+        self.lost + self.superseded + 1
+    }
 }
 
 /// What waits, by channel and number.
@@ -48,10 +57,9 @@ impl Batch {
         to.push((channel.to_owned(), kept.superseded, kept.lost));
     }
 
-    pub(super) fn remove(&mut self, channel: &str, numbers: Vec<u64>) {
-        if !numbers.is_empty() {
-            self.gone.push((channel.to_owned(), numbers));
-        }
+    pub(super) fn remove(&mut self, channel: &str, numbers: &[u64]) {
+        // No line may be longer than is read.
+        self.gone.extend(numbers.chunks(GONE).map(|piece| (channel.to_owned(), piece.to_vec())));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -112,15 +120,34 @@ pub(super) enum Aside {
     Version(String),
 }
 
+/// Reads what the last run left.
+pub(super) fn look(folder: &Path) -> io::Result<Found> {
+    match fs::File::open(folder.join(NAME)) {
+        Ok(file) => read_from(&mut BufReader::new(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes letters of a channel away from a file that nobody has open. It stays whose it was.
+pub(super) fn take_away(folder: &Path, channel: &str, numbers: &[u64]) -> io::Result<()> {
+    let mut file = OpenOptions::new().read(true).write(true).open(folder.join(NAME))?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    // What a crash tore off must not become the beginning of this.
+    let end = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let mut batch = Batch::default();
+    batch.remove(channel, numbers);
+    file.set_len(end as u64)?;
+    file.seek(SeekFrom::Start(end as u64))?;
+    file.write_all(&batch.lines())?;
+    file.sync_data()
+}
+
 /// Reads what the last run left, and moves it aside if there is anything wrong with it.
 pub(super) fn read(folder: &Path) -> io::Result<Found> {
     let path = folder.join(NAME);
-    let file = match fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
-        Err(error) => return Err(error),
-    };
-    let found = read_from(&mut BufReader::new(file))?;
+    let found = look(folder)?;
     let suffix = match &found.aside {
         None => return Ok(found),
         Some(Aside::Broken(_)) => "broken",
@@ -322,6 +349,18 @@ mod tests {
         assert!(folder.path().join("signals.other-version").exists());
     }
 
+    #[test]
+    fn letters_are_taken_away_from_a_file_that_was_torn_by_however_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut whole = small(folder.path());
+        whole.extend_from_slice(b"0123456789abcdef {\"to\"");
+        fs::write(folder.path().join(NAME), &whole).unwrap();
+        take_away(folder.path(), "siem", &[1, 3]).unwrap();
+        take_away(folder.path(), "siem", &(1_000_000..1_300_000).collect::<Vec<_>>()).unwrap();
+        let found = read(folder.path()).unwrap();
+        assert_eq!((shape(&found.waiting), found.aside), (vec!["log: 3".into(), "siem: 2".into()], None));
+    }
+
     proptest! {
         #[test]
         fn noise_is_no_panic(noise in any::<Vec<u8>>(), headed in any::<bool>()) {
@@ -344,7 +383,7 @@ mod tests {
             file.append(&batch).unwrap();
         }
         let mut batch = Batch::default();
-        batch.remove("log", vec![1, 2]);
+        batch.remove("log", &[1, 2]);
         file.append(&batch).unwrap();
         let bytes = fs::read(folder.join(NAME)).unwrap();
         assert_eq!(bytes.len() as u64, file.length);

@@ -3,8 +3,9 @@
 //! What it writes, and when it is read, is `file`'s. When the disk fails, signals go on in memory, and it tries to write a new
 //! file with all that waits until that succeeds.
 
-use super::Outbox;
+use super::super::row::{Dropped, Line, Row};
 use super::file::{self, Aside, Batch, File, Kept, Waiting, read};
+use super::{FOLDER, Outbox, asked};
 use crate::state::{self, Lock};
 use std::collections::BTreeMap;
 use std::io;
@@ -77,6 +78,31 @@ impl Wake {
         }
     }
 
+    /// How it stands with channels that are not configured.
+    pub(in super::super) fn strangers(&self) -> Vec<Row> {
+        self.orders().strangers.iter().map(|(channel, letters)| asked::row(channel, false, letters)).collect()
+    }
+
+    /// The first few signals for such a channel, from this number on.
+    pub(in super::super) fn lines(&self, channel: &str, from: u64) -> Option<Vec<Line>> {
+        self.orders().strangers.get(channel).map(|letters| asked::lines(letters, from))
+    }
+
+    /// Drops signals for such a channel.
+    pub(in super::super) fn discard(&self, channel: &str, numbers: Option<&[u64]>) -> Option<Dropped> {
+        let mut orders = self.orders();
+        let letters = orders.strangers.get_mut(channel)?;
+        let before = letters.len();
+        letters.retain(|number, _| numbers.is_some_and(|numbers| !numbers.contains(number)));
+        let dropped =
+            Dropped { dropped: (before - letters.len()) as u64, waiting: letters.len() as u64, trying: false };
+        orders.strangers.retain(|_, letters| !letters.is_empty());
+        orders.renew = true;
+        drop(orders);
+        self.soon();
+        Some(dropped)
+    }
+
     pub(super) fn is_durable(&self) -> bool {
         self.0.durable.load(Ordering::Acquire)
     }
@@ -90,6 +116,8 @@ impl Wake {
 #[derive(Debug)]
 pub(in super::super) struct Journal {
     wake: Wake,
+    /// Where it is, if it is ours: another process may ask there.
+    pub(in super::super) folder: Option<PathBuf>,
     /// The number of the first signal of this run.
     pub(in super::super) next: u64,
 }
@@ -101,7 +129,7 @@ impl Journal {
     /// # Errors
     /// When the system gives no thread.
     pub(in super::super) fn start(state: &Path) -> io::Result<Option<Self>> {
-        let folder = &state.join("outbox");
+        let folder = &state.join(FOLDER);
         let lock = match take(folder) {
             Ok(lock) => Some(lock),
             Err(error @ state::Error::Taken { .. }) => {
@@ -146,12 +174,13 @@ impl Journal {
         };
         let shared = Shared { orders: Mutex::new(orders), woken: Condvar::new(), durable: AtomicBool::new(true) };
         let wake = Wake(Arc::new(shared));
+        let ours = lock.as_ref().map(|_| folder.clone());
         let writer = Writer { folder: folder.clone(), lock, file: None, wake: wake.clone(), failing: false };
         std::thread::Builder::new().name("outbox".to_owned()).spawn(move || {
             crate::privileges::keep(&[]);
             writer.run();
         })?;
-        Ok(Some(Self { wake, next: found.next }))
+        Ok(Some(Self { wake, folder: ours, next: found.next }))
     }
 
     pub(in super::super) fn wake(&self) -> Wake {

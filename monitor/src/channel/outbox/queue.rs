@@ -2,6 +2,7 @@
 //!
 //! It knows no clock, disk or other side: `outbox` asks it, one at a time.
 
+use super::super::given_up::{GivenUp, Why};
 use super::super::letter::{Letter, decode};
 use super::super::{Deliver, Waits};
 use super::file::Kept;
@@ -27,6 +28,12 @@ pub(super) struct Queue {
     pub(super) gone: Vec<u64>,
     /// A letter was taken and not answered for yet.
     pub(super) taken: Option<u64>,
+    /// An operator dropped that letter.
+    pub(super) condemned: bool,
+    /// The last answer, while it is a no, and when the next attempt is.
+    pub(super) answer: Option<(String, Option<Instant>)>,
+    /// What was given up that should have been sent.
+    pub(super) given_up: GivenUp,
     /// Given up since the last one came.
     pub(super) lost: u64,
     pub(super) disabled: bool,
@@ -78,6 +85,9 @@ impl Queue {
             writing: Vec::new(),
             gone: Vec::new(),
             taken: None,
+            condemned: false,
+            answer: None,
+            given_up: GivenUp::default(),
             lost: 0,
             disabled: false,
             discards: false,
@@ -132,7 +142,8 @@ impl Queue {
         let oldest = self.waiting.keys().copied().find(|&number| Some(number) != self.taken);
         let Some(oldest) = oldest.and_then(|oldest| self.remove(oldest)) else { return false };
         self.dropped += 1;
-        kept.lost += oldest.kept.lost + oldest.kept.superseded + 1;
+        self.given_up.add(1, Why::NoRoom);
+        kept.lost += oldest.kept.stands_for();
         true
     }
 
@@ -155,7 +166,7 @@ impl Queue {
 fn key(signal: &Signal) -> String {
     let scope = match &signal.scope {
         Named::Node => "",
-        Named::Prefix(name) | Named::Zone(name) | Named::Group(name) => name,
+        Named::Prefix(name) | Named::Zone(name) | Named::Group(name) | Named::Channel(name) => name,
     };
     format!("{} {scope}", signal.condition)
 }

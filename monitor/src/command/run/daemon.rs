@@ -46,6 +46,8 @@ pub(super) struct Daemon {
     dry_run: bool,
     /// Who asks for something, while there is a state directory to ask in.
     control: Option<Control>,
+    /// The same for what waits for channels, where that is kept.
+    outbox: Option<Control>,
     orders: Sender<Order>,
     runtime: Handle,
     /// The routers, as configured before, and the routes that are not configured any more and come down.
@@ -99,6 +101,7 @@ impl Daemon {
         let mut daemon = Self {
             engine,
             control: None,
+            outbox: None,
             orders,
             runtime: runtime.handle().clone(),
             leaving: (Vec::new(), leaving),
@@ -151,7 +154,7 @@ impl Daemon {
         let sample = self.capture.sample(self.time(taken), wall());
         self.learn();
         self.find();
-        self.engine.troubled(self.routers.troubles());
+        self.engine.troubled([self.routers.troubles(), self.channels.troubles()].concat());
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
             let view = self.engine.view();
@@ -269,6 +272,8 @@ impl Daemon {
         if let Some(state) = self.state.take() {
             state.close(self.engine.records());
         }
+        // Before the folder is another's.
+        self.outbox = None;
         let waiting = self.channels.close(taken + FAREWELL);
         if waiting > 0 {
             tracing::warn!(waiting, "signals were not delivered");

@@ -3,7 +3,7 @@
 use super::fight::{self, Fight};
 use crate::router::Error;
 use core::time::Duration;
-use engine::{Action, Trouble, Troubled};
+use engine::{Action, Of, Trouble, Troubled};
 use ipnet::IpNet;
 use std::time::SystemTime;
 use tokio::time::Instant;
@@ -76,8 +76,7 @@ impl Entry {
         let wanted = self.wanted.map(|wanted| format!("{wanted} is wanted on router {router}, and it {seen}"));
         let reasons = wanted.into_iter().chain(self.error.clone()).collect();
         Some(Troubled {
-            router: router.to_owned(),
-            prefix: prefix.to_string(),
+            of: Of::Route { router: router.to_owned(), prefix: prefix.to_string() },
             trouble,
             value,
             threshold,

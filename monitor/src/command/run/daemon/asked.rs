@@ -1,6 +1,7 @@
-//! What the control socket is asked: how routes are, and to take them back.
+//! What the control sockets are asked: how routes are, and to take them back; what waits for channels, and what becomes of it.
 
 use super::Daemon;
+use crate::channel::Desk;
 use crate::control::{Answer, Asked, Request, Route};
 use std::time::Duration;
 
@@ -10,6 +11,12 @@ impl Daemon {
         let answer = match asked.request {
             Request::Routes => Answer::Routes(self.routes()),
             Request::Release { prefixes, seconds } => self.release(&prefixes, seconds.map(Duration::from_secs)),
+            request @ (Request::Outbox | Request::Waiting { .. } | Request::Retry { .. } | Request::Drop { .. }) => {
+                // There may be a hundred thousand: not on the thread that judges.
+                let desk = self.channels.desk();
+                self.runtime.spawn_blocking(move || asked.answer.send(waiting(&desk, &request)));
+                return;
+            }
         };
         // Who asked may have gone.
         let _ = asked.answer.send(answer);
@@ -45,4 +52,14 @@ impl Daemon {
         }
         Answer::Routes(routes)
     }
+}
+
+fn waiting(desk: &Desk, request: &Request) -> Answer {
+    let answer = match request {
+        Request::Waiting { channel, from } => desk.waiting(channel, *from).map(Answer::Waiting),
+        Request::Retry { channel } => desk.retry(channel.as_deref()).map(Answer::Retried),
+        Request::Drop { channel, numbers } => desk.discard(channel, numbers.as_deref()).map(Answer::Dropped),
+        Request::Outbox | Request::Routes | Request::Release { .. } => Ok(Answer::Outbox(desk.rows())),
+    };
+    answer.unwrap_or_else(Answer::Error)
 }

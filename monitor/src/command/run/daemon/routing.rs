@@ -36,12 +36,24 @@ impl Daemon {
 
     /// Lets itself be asked, once there is a state directory.
     pub(super) fn listen(&mut self) {
+        self.listen_for_channels();
         let (None, Some(state)) = (&self.control, &self.state) else { return };
         match Control::start(state.directory(), self.orders.clone(), &self.runtime) {
             Ok(control) => self.control = Some(control),
             Err(error) => {
                 let directory = state.directory().display();
                 tracing::warn!("no control socket in {directory}, so `oopsd release` cannot work: {error}");
+            }
+        }
+    }
+
+    fn listen_for_channels(&mut self) {
+        let (None, Some(folder)) = (&self.outbox, self.channels.folder()) else { return };
+        match Control::start(folder, self.orders.clone(), &self.runtime) {
+            Ok(control) => self.outbox = Some(control),
+            Err(error) => {
+                let folder = folder.display();
+                tracing::warn!("no control socket in {folder}, so `oopsd outbox` cannot retry or drop: {error}");
             }
         }
     }
@@ -114,9 +126,9 @@ impl Daemon {
             let at = self.time(Instant::now());
             let (state, _) = Self::remember(config, self.dry_run, &mut self.engine, at)?;
             self.state = state;
-            self.listen();
         }
         self.channels.reload(&config.channels)?;
+        self.listen();
         let former = std::mem::take(&mut self.leaving);
         let routes = self.engine.left_by(&config.plan);
         let routers = [self.config.routers.as_slice(), former.0.as_slice()].concat();
