@@ -23,6 +23,7 @@ mod step;
 mod tls;
 pub mod units;
 mod value;
+mod webhook;
 mod when;
 mod word;
 mod zones;

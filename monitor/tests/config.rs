@@ -88,6 +88,17 @@ fn the_readme_shows_a_configuration_that_works() {
     assert_eq!(config.warnings, []);
 }
 
+#[test]
+fn the_manual_shows_channels_that_work() {
+    let text = include_str!("../MANUAL.md");
+    let chapter = text.split("\n## What a webhook says\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let shown = chapter.split("\n\n").filter(|part| part.starts_with("    [[channel]]"));
+    let shown: Vec<String> = shown.map(|part| part.replace("\n    ", "\n").trim_start().to_owned()).collect();
+    let config = Config::parse(Path::new("f.toml"), &shown.join("\n"), Purpose::Judge).unwrap();
+    let names: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["webhook", "alertmanager", "splunk", "elastic", "lake", "pager"]);
+}
+
 /// Each file begins with the errors that it has, as `#! line:column: what`.
 #[test]
 fn every_broken_file_is_refused_as_it_says() {

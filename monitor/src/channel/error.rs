@@ -1,6 +1,7 @@
 //! What is wrong with a channel that cannot work as configured.
 
 use super::{notify, tls};
+use crate::config::Finding;
 use std::path::PathBuf;
 
 /// A channel that cannot work as configured.
@@ -41,6 +42,22 @@ pub enum Error {
         channel: String,
         /// The file.
         path: PathBuf,
+    },
+    /// A token file holds something else.
+    #[error("channel {channel}: {} does not hold one token, or a scheme and a token", path.display())]
+    Token {
+        /// The channel.
+        channel: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A template is none.
+    #[error("channel {channel}: {why}")]
+    Template {
+        /// The channel.
+        channel: String,
+        /// What is wrong, and where.
+        why: Finding,
     },
     /// A key file holds something else.
     #[error("channel {channel}: {}: {why}", path.display())]

@@ -3,11 +3,16 @@
 use super::Sender;
 use super::cloud_event::cloud_event;
 use super::letter::{Letter, tests::letter};
+use super::webhook::Severity;
+use super::webhook::alertmanager::Alertmanager;
+use super::webhook::payload::Format;
+use super::webhook::template::Template;
 use engine::signal::Named;
 use engine::{Arguments, Signal};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Texts made of what one format or another gives a meaning to.
 pub(super) fn hostile() -> impl Strategy<Value = String> {
@@ -85,6 +90,62 @@ proptest! {
         let node = source.strip_prefix("/oopsd/").unwrap();
         prop_assert!(node.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte)), "{}", source);
         says_the_same(&event["data"], &letter)?;
+    }
+}
+
+/// Bodies that are one object of JSON each, without a control character, whose texts are the letter's.
+const TEMPLATE: &str = r#"{"{{node}}": "{{message}}\\{{condition}}\"", "scope": {{scope}}, "name": "<{{scope-name}}>", "signal": {{signal}}, "text": "{{signal}}"}"#;
+
+proptest! {
+    #[test]
+    fn a_payload_is_json_and_says_the_same(letter in hostile_letter()) {
+        let mut alertmanager = Alertmanager::new(Duration::from_mins(1), None, Severity::Warning);
+        alertmanager.begin(None, "b00t");
+        alertmanager.accepted(&letter);
+        let again = alertmanager.all().pop().unwrap().1;
+        let template = Template::parse(TEMPLATE).unwrap();
+        let bodies = [
+            Format::SplunkHec.body(&letter),
+            Format::Ecs(Severity::Info).body(&letter),
+            Format::Ocsf(Severity::Critical).body(&letter),
+            alertmanager.body(&letter),
+            again,
+            template.body(&letter, Severity::Info),
+        ];
+        for body in &bodies {
+            prop_assert!(!body.contains(|c: char| c < ' '), "{}", body);
+        }
+        let [splunk, ecs, ocsf, alert, again, own] = bodies.map(|body| serde_json::from_str::<Value>(&body).unwrap());
+        let signal = &letter.signal;
+        for flat in [&splunk["event"], &ecs["oopsd"], &ocsf["unmapped"]["signal"]] {
+            prop_assert_eq!(&flat["condition"], signal.condition.as_str());
+            prop_assert_eq!(&flat["arguments"]["zones"][0]["name"], signal.arguments.zones[0].0.as_str());
+            prop_assert_eq!(&flat["arguments"]["reasons"][0], signal.arguments.reasons[0].as_str());
+        }
+        for alert in [&alert[0], &again[0]] {
+            prop_assert_eq!(&alert["labels"]["alertname"], signal.condition.as_str());
+            prop_assert_eq!(&alert["labels"]["node"], letter.sender.node.as_str());
+            let labels: Vec<&String> = alert["labels"].as_object().unwrap().keys().collect();
+            prop_assert!(labels.iter().all(|name| name.bytes().all(|byte| byte.is_ascii_lowercase())), "{:?}", labels);
+        }
+        says_the_same(&own["signal"], &letter)?;
+        says_the_same(&serde_json::from_str(own["text"].as_str().unwrap()).unwrap(), &letter)?;
+        prop_assert!(own["scope"] == signal.scope.to_string());
+        let said = own[letter.sender.node.as_str()].as_str();
+        prop_assert!(said.is_none_or(|said| said.ends_with(&format!("\\{}\"", signal.condition))), "{:?}", said);
+    }
+
+    #[test]
+    fn a_template_of_noise_is_refused_or_gives_json(
+        pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "{{value}}", "{{signal}}", "{{scope}}", "{{met ? 1 : 2}}", "\"", "\\", "{", "}", "[", "]", ":", ",", "1", "-", "a", " ", "\n", "\\u00", "{{", "}}", "ü",
+        ]), 0..12),
+        letter in hostile_letter(),
+    ) {
+        if let Ok(template) = Template::parse(&pieces.concat()) {
+            let body = template.body(&letter, Severity::Info);
+            prop_assert!(serde_json::from_str::<Value>(&body).is_ok(), "{} gives {}", pieces.concat(), body);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::{Sender, dbus, exec, notify, webhook};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 /// One of them, ready to be sent to.
 #[derive(Debug)]
@@ -17,9 +18,18 @@ pub(super) enum Other {
 impl Other {
     /// Does what it has to before the first signal; goes on as `before` was, where it is the same.
     pub(super) fn begin(&mut self, before: Option<&Self>, sender: &Sender, runtime: &Handle) {
-        if let Self::Dbus(dbus) = self {
-            let before = before.and_then(|before| if let Self::Dbus(before) = before { Some(before) } else { None });
-            dbus.begin(before, sender, runtime);
+        match self {
+            Self::Dbus(dbus) => {
+                let before =
+                    before.and_then(|before| if let Self::Dbus(before) = before { Some(before) } else { None });
+                dbus.begin(before, sender, runtime);
+            }
+            Self::Webhook(webhook) => {
+                let before =
+                    before.and_then(|before| if let Self::Webhook(before) = before { Some(before) } else { None });
+                webhook.begin(before, sender);
+            }
+            Self::Exec(_) | Self::Notify(_) => {}
         }
     }
 }
@@ -32,5 +42,13 @@ impl Peer for Other {
             Self::Dbus(dbus) => dbus.attempt(letter).await,
             Self::Notify(notify) => notify.attempt(letter).await,
         }
+    }
+
+    fn again(&self) -> Option<Instant> {
+        if let Self::Webhook(webhook) = self { webhook.again() } else { None }
+    }
+
+    async fn remind(&self) -> Answer {
+        if let Self::Webhook(webhook) = self { webhook.remind().await } else { Answer::Yes }
     }
 }

@@ -200,6 +200,9 @@ impl Lab {
             waits: Waits { count: 8, age: Duration::from_mins(1), ..Waits::default() },
             to: To::Webhook(webhook::Config {
                 url: url.into(),
+                payload: webhook::Payload::CloudEvents,
+                severity: webhook::Severity::default(),
+                token_file: None,
                 secret_files: vec![self.path("secret")],
                 tls: tls::Config::default(),
                 timeout: Duration::from_secs(20),

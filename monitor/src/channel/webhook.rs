@@ -1,28 +1,51 @@
-//! Signals by HTTPS POST: CloudEvents 1.0 (structured JSON) with Standard Webhooks headers.
+//! Signals by HTTPS POST, with Standard Webhooks headers where there is a secret.
 //!
 //! 2xx is yes; 410 disables the channel; everything else, redirects and the other 4xx included, is a failure that is tried
-//! again.
+//! again. What the body is, is `payload`'s.
 
-use super::Error;
-use super::cloud_event::cloud_event;
+pub(crate) mod alertmanager;
+mod ecs;
+mod flat;
+mod ocsf;
+pub mod payload;
+mod splunk;
+pub(crate) mod template;
+#[cfg(test)]
+mod tests;
+pub(crate) mod token;
+
+pub use payload::{Payload, Severity};
+
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::retry::retry_after;
 use super::secret::{self, Secret, signatures};
-use super::tls;
+use super::{Error, Sender, tls};
+use crate::config::Finding;
+use alertmanager::Alertmanager;
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url, redirect};
-use std::path::PathBuf;
+use payload::Format;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+use template::{Template, Wrong};
+use token::Token;
+use tokio::time::Instant;
 
 /// A webhook as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Where to POST; `https`, or `http` to a loopback address.
     pub url: String,
+    /// What the body is.
+    pub payload: Payload,
+    /// How much it matters, for payloads that say so.
+    pub severity: Severity,
     /// Files with one `whsec_` secret each, the newest first; the body is signed with every one.
     pub secret_files: Vec<PathBuf>,
+    /// A file with the token of the header `Authorization`, if there is one.
+    pub token_file: Option<PathBuf>,
     /// Whom to trust, and who we are.
     pub tls: tls::Config,
     /// How long one attempt may take.
@@ -31,18 +54,26 @@ pub struct Config {
 
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// As much of an answer as is read, to say why it is no.
+const ANSWER: usize = 4 << 10;
+
 /// A webhook that can be posted to.
 #[derive(Debug)]
 pub(super) struct Settings {
     client: Client,
     url: Url,
+    format: Format,
     secrets: Vec<Secret>,
+    token: Option<Token>,
 }
 
 impl Settings {
     /// Reads the secrets and authorities that `config` names.
     pub(super) fn load(name: &str, config: &Config) -> Result<Self, Error> {
         let channel = || name.to_owned();
+        let read = |path: &Path| {
+            secret::read(path).map_err(|source| Error::Read { channel: channel(), path: path.to_owned(), source })
+        };
         let client_error = |source: reqwest::Error| Error::Client { channel: channel(), source: source.without_url() };
 
         let url = Url::parse(&config.url).ok().filter(is_safe).ok_or_else(|| Error::Url { channel: channel() })?;
@@ -61,11 +92,40 @@ impl Settings {
             .timeout(config.timeout);
         let mut secrets = Vec::with_capacity(config.secret_files.len());
         for path in &config.secret_files {
-            let text =
-                secret::read(path).map_err(|source| Error::Read { channel: channel(), path: path.clone(), source })?;
-            secrets.push(Secret::parse(&text).ok_or_else(|| Error::Secret { channel: channel(), path: path.clone() })?);
+            let secret = Secret::parse(&read(path)?);
+            secrets.push(secret.ok_or_else(|| Error::Secret { channel: channel(), path: path.clone() })?);
         }
-        Ok(Self { client: client.build().map_err(client_error)?, url, secrets })
+        let mut token = None;
+        if let Some(path) = &config.token_file {
+            let parsed = Token::parse(&read(path)?, scheme(&config.payload));
+            token = Some(parsed.ok_or_else(|| Error::Token { channel: channel(), path: path.clone() })?);
+        }
+        let format = match &config.payload {
+            Payload::CloudEvents => Format::CloudEvents,
+            Payload::Alertmanager { repeat, generator } => {
+                Format::Alertmanager(Alertmanager::new(*repeat, generator.clone(), config.severity))
+            }
+            Payload::SplunkHec => Format::SplunkHec,
+            Payload::Ecs => Format::Ecs(config.severity),
+            Payload::Ocsf => Format::Ocsf(config.severity),
+            Payload::Template(path) => {
+                let text = read(path)?;
+                let wrong = |Wrong { at, what }| Finding::at(path.clone(), &text, at, what);
+                let template =
+                    Template::parse(&text).map_err(|why| Error::Template { channel: channel(), why: wrong(why) });
+                Format::Template(template?, config.severity)
+            }
+        };
+        Ok(Self { client: client.build().map_err(client_error)?, url, format, secrets, token })
+    }
+
+    /// Goes on as `before` was.
+    pub(super) fn begin(&mut self, before: Option<&Self>, sender: &Sender) {
+        if let Format::Alertmanager(alertmanager) = &mut self.format {
+            let before = before
+                .and_then(|before| if let Format::Alertmanager(before) = &before.format { Some(before) } else { None });
+            alertmanager.begin(before, &sender.boot);
+        }
     }
 
     /// Who it is, without the path of the URL: there may be a secret in it.
@@ -74,37 +134,89 @@ impl Settings {
         format!("{}:{port}", self.url.host_str().unwrap_or_default())
     }
 
-    async fn post(&self, id: &str, body: &str) -> Answer {
+    async fn post(&self, id: &str, body: String) -> Answer {
         let timestamp = Timestamp::now().as_second();
         let mut request = self
             .client
             .post(self.url.clone())
-            .header(CONTENT_TYPE, "application/cloudevents+json; charset=UTF-8")
+            .header(CONTENT_TYPE, self.format.content_type())
             .header("webhook-id", id)
-            .header("webhook-timestamp", timestamp)
-            .body(body.to_owned());
+            .header("webhook-timestamp", timestamp);
         if !self.secrets.is_empty() {
-            request = request.header("webhook-signature", signatures(&self.secrets, id, timestamp, body));
+            request = request.header("webhook-signature", signatures(&self.secrets, id, timestamp, &body));
         }
-        match request.send().await {
-            // The body of the response says nothing that matters here: it is not read.
-            Ok(response) => answer(
-                response.status(),
-                response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()),
-                Timestamp::now(),
-            ),
+        if let Some(Token(value)) = &self.token {
+            request = request.header(AUTHORIZATION, value.clone());
+        }
+        match request.body(body).send().await {
+            Ok(response) => self.judge(response).await,
             Err(error) => {
                 let error = error.without_url();
                 Answer::no(format!("{}: {}", self.peer(), tls::reason(&error).unwrap_or_else(|| chain(&error))))
             }
         }
     }
+
+    async fn judge(&self, mut response: Response) -> Answer {
+        let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut answer = answer(response.status(), header.as_deref(), Timestamp::now());
+        // Only of those who say something that is known is more read than the head.
+        let complaint =
+            if self.format.complains() { self.format.complaint(&beginning(&mut response).await) } else { None };
+        if let Some(complaint) = complaint {
+            let complaint: String = complaint.chars().filter(|c| !c.is_control()).take(200).collect();
+            match &mut answer {
+                Answer::No { why, .. } => *why = format!("{why}: {complaint}"),
+                Answer::Yes => answer = Answer::no(complaint),
+                Answer::Gone => {}
+            }
+        }
+        answer
+    }
 }
 
 impl Peer for Settings {
     async fn attempt(&self, letter: &Letter) -> Answer {
-        self.post(&letter.id(), &cloud_event(letter)).await
+        let answer = self.post(&letter.id(), self.format.body(letter)).await;
+        if let Format::Alertmanager(alertmanager) = &self.format
+            && answer == Answer::Yes
+        {
+            alertmanager.accepted(letter);
+        }
+        answer
     }
+
+    fn again(&self) -> Option<Instant> {
+        if let Format::Alertmanager(alertmanager) = &self.format { alertmanager.again() } else { None }
+    }
+
+    async fn remind(&self) -> Answer {
+        let Format::Alertmanager(alertmanager) = &self.format else { return Answer::Yes };
+        for (id, body) in alertmanager.all() {
+            let answer = self.post(&id, body).await;
+            if answer != Answer::Yes {
+                return answer;
+            }
+        }
+        Answer::Yes
+    }
+}
+
+/// The scheme of a token that brings none.
+pub(crate) const fn scheme(payload: &Payload) -> &'static str {
+    if matches!(payload, Payload::SplunkHec) { "Splunk" } else { "Bearer" }
+}
+
+/// As text; the rest, and whatever goes wrong with it, is left.
+async fn beginning(response: &mut Response) -> String {
+    let mut read = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        read.extend_from_slice(&chunk[..chunk.len().min(ANSWER - read.len())]);
+        if read.len() == ANSWER {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&read).into_owned()
 }
 
 /// What a status means (Standard Webhooks, "Delivery").
@@ -142,35 +254,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_2xx_is_yes_and_only_410_is_for_good() {
-        let now = Timestamp::UNIX_EPOCH;
-        let of = |code| answer(StatusCode::from_u16(code).unwrap(), Some("3"), now);
-        assert_eq!([200, 202, 204].map(of), [Answer::Yes, Answer::Yes, Answer::Yes]);
-        assert_eq!(of(410), Answer::Gone);
-        let slowed = |code| match of(code) {
-            Answer::No { retry_after, overloaded, .. } => (retry_after, overloaded),
-            Answer::Yes | Answer::Gone => panic!("{code}"),
-        };
-        let three = Some(Duration::from_secs(3));
-        assert_eq!([301, 302, 307, 400, 401, 404, 413, 500].map(slowed), [(three, false); 8]);
-        assert_eq!([429, 502, 503, 504].map(slowed), [(three, true); 4]);
-    }
-
-    #[test]
-    fn plain_http_is_for_loopback_only() {
-        let safe = |url: &str| is_safe(&Url::parse(url).unwrap());
-        for url in ["https://siem.example.net/dns", "http://127.0.0.1:8080/", "http://[::1]/", "http://localhost/x"] {
-            assert!(safe(url), "{url}");
-        }
-        for url in ["http://siem.example.net/", "http://192.0.2.1/", "ftp://127.0.0.1/", "http://127.0.0.1.nip.io/"] {
-            assert!(!safe(url), "{url}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ mod here;
 mod judged;
 
 use crate::channel::dbus::NAME;
+use crate::channel::webhook::Payload;
 use crate::channel::{Config as Channel, Deliver, To, Waits, tls};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
@@ -122,7 +123,11 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
         }
         To::Webhook(webhook) => {
             line(out, "posts to", &public(&webhook.url))?;
+            line(out, "says", payload(&webhook.payload))?;
             line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
+            if let Some(file) = &webhook.token_file {
+                line(out, "is known", &format!("by the token in {}", file.display()))?;
+            }
             print_tls(&webhook.tls, out)?;
             line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
         }
@@ -144,6 +149,17 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
     };
     let (size, age) = (show_size(bytes as u64), show_duration(age));
     line(out, "keeps", &format!("{what}, {age} long; {count} or {size} of them"))
+}
+
+const fn payload(payload: &Payload) -> &'static str {
+    match payload {
+        Payload::CloudEvents => "CloudEvents 1.0",
+        Payload::Alertmanager { .. } => "what Alertmanager's API takes",
+        Payload::SplunkHec => "what Splunk's HTTP Event Collector takes",
+        Payload::Ecs => "documents of the Elastic Common Schema",
+        Payload::Ocsf => "Detection Findings of OCSF",
+        Payload::Template(_) => "what the template says",
+    }
 }
 
 fn print_tls(tls: &tls::Config, out: &mut impl Write) -> io::Result<()> {

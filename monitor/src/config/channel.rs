@@ -1,14 +1,11 @@
 //! `[[channel]]`: where signals go.
 
 use super::Purpose;
-use super::document::{At, Document, Table, Value};
+use super::document::{At, Document, Table};
 use super::nearest::listed;
-use super::{buses, defaults, tls, word};
-use crate::channel::secret::{self, Secret};
-use crate::channel::{Config, Deliver, To, Waits, exec, log, webhook};
-use reqwest::Url;
-use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use super::{buses, defaults, webhook, word};
+use crate::channel::{Config, Deliver, To, Waits, exec, log};
+use std::path::Path;
 
 const TYPES: [&str; 5] = ["dbus", "exec", "log", "notify", "webhook"];
 
@@ -26,7 +23,7 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
         "log" => Some(To::Log(log(document, &mut table))),
         "dbus" => Some(To::Dbus(buses::dbus(document, &mut table))),
         "notify" => buses::notify(document, &mut table).map(To::Notify),
-        _ => webhook(document, &mut table).map(To::Webhook),
+        _ => webhook::read(document, &mut table).map(To::Webhook),
     };
     table.close(document);
     Some(Config { name: name.it, waits, to: to? })
@@ -80,73 +77,6 @@ fn log<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> log::Config {
         path
     });
     log::Config { file }
-}
-
-fn webhook<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Option<webhook::Config> {
-    let url = table.need(document, "url", "where to POST, such as \"https://siem.example.net/dns\"");
-    let url = url.and_then(|url| url.parse(document, "a URL", url_checked));
-    let right = "the file that holds the secret (`whsec_` and the base64 of 24 bytes or more)";
-    let secret_files = table.need(document, "secret-file", right).map(|value| {
-        let at = value.at.clone();
-        let files = value.one_or_list(document);
-        if files.is_empty() {
-            document.error(&at, format!("`secret-file` names none; write {right}"));
-        }
-        files.into_iter().filter_map(|value| secret_file(document, value)).collect()
-    });
-    let tls = tls::read(document, table);
-    let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
-    Some(webhook::Config {
-        url: url?.it,
-        secret_files: secret_files.unwrap_or_default(),
-        tls,
-        timeout: timeout.map_or(defaults::TIMEOUT, |timeout| timeout.it),
-    })
-}
-
-/// The URL, if signals may go there. What is refused is not repeated: there may be a password in it.
-fn url_checked(text: &str) -> Result<String, String> {
-    const RIGHT: &str = "write one such as \"https://siem.example.net/dns\"";
-    let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {RIGHT}"))?;
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    if !url.username().is_empty() || url.password().is_some() {
-        Err(String::from("a user or password is in the URL; remove it, the signature says who sends"))
-    } else if url.fragment().is_some() {
-        Err(String::from("a fragment (#...) is in the URL and would not be sent; remove it"))
-    } else {
-        match url.scheme() {
-            "https" => Ok(url.into()),
-            "http" if is_here => Ok(url.into()),
-            "http" => Err(String::from("http is only for a loopback address; write https")),
-            other => Err(format!("the scheme is {other}; {RIGHT}")),
-        }
-    }
-}
-
-/// The path of a secret file that holds a secret. The secret itself is looked at and forgotten.
-fn secret_file<'i>(document: &mut Document<'i>, value: Value<'i>) -> Option<PathBuf> {
-    const RIGHT: &str = "write `whsec_` and the base64 of 24 to 64 random bytes into it";
-    let file = value.text(document, "the name of a file")?;
-    let path = document.beside(&file.it);
-    if document.purpose == Purpose::Judge {
-        return Some(path);
-    }
-    let shown = path.display();
-    let text = match secret::read(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            document.error(&file.at, format!("`secret-file`: cannot read {shown}: {error}"));
-            return None;
-        }
-    };
-    if Secret::parse(&text).is_none() {
-        document.error(&file.at, format!("`secret-file`: {shown} holds no secret; {RIGHT}"));
-        return None;
-    }
-    warn_of_readers(document, &file, &path);
-    Some(path)
 }
 
 /// Says that a secret is none.

@@ -70,6 +70,11 @@ pub const MAX_HOLD: Duration = Duration::from_hours(2);
 /// What `max-hold` may be.
 pub const MAX_HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
+/// How often an Alertmanager is told again what is met, as Prometheus does it.
+pub const REPEAT: Duration = Duration::from_mins(1);
+/// What `repeat` may be.
+pub const REPEATS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
+
 /// BIRD's control socket.
 pub const BIRD_SOCKET: &str = "/run/bird/bird.ctl";
 /// The file that bird.conf includes. BIRD needs it to start: it must outlive a boot.

@@ -176,7 +176,10 @@ impl Lab {
     async fn attempt(&self, peer: SocketAddr, tls: Config) -> Answer {
         let config = webhook::Config {
             url: format!("https://localhost:{}/secret?path", peer.port()),
+            payload: webhook::Payload::CloudEvents,
+            severity: webhook::Severity::default(),
             secret_files: Vec::new(),
+            token_file: None,
             tls,
             timeout: Duration::from_secs(20),
         };
