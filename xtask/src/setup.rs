@@ -79,7 +79,8 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         #[rustfmt::skip]
         Purpose::Test => &[
             "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "gobgpd", "iproute2",
-            "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "systemd", "tcpdump", "tshark", "unbound",
+            "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "prometheus-alertmanager", "python3",
+            "python3-pip", "systemd", "tcpdump", "tshark", "unbound",
         ],
         Purpose::Bench => &["bird2", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
@@ -112,6 +113,12 @@ const TOOLS: &[Tool] = &[
         test: "cargo nextest --version",
         // Without the updater, which would bring an HTTP client.
         install: "cargo install --locked cargo-nextest@0.9.143 --no-default-features --features=default-no-update",
+    },
+    Tool {
+        purposes: &[Purpose::Test],
+        test: "test -f target/python/standardwebhooks/webhooks.py",
+        // A receiver's own way to verify signatures; in a folder of its own, so that it is in nobody's way.
+        install: "/usr/bin/python3 -m pip install --quiet --root-user-action ignore --no-deps --target target/python standardwebhooks==1.1.0",
     },
     Tool {
         purposes: &[Purpose::Check, Purpose::Test],

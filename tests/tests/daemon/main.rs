@@ -1,5 +1,6 @@
 //! `oopsd run` as a process between real interfaces, with real traffic. One idea a file.
 
+mod alertmanager;
 mod blindness;
 mod clock;
 mod counting;

@@ -3,4 +3,5 @@
 mod cost;
 mod kills;
 mod receivers;
+mod signatures;
 mod trial;
