@@ -35,6 +35,7 @@ use condition::Draft;
 use document::{Document, Table};
 use engine::{Names, Plan, Route};
 use ipnet::IpNet;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -107,7 +108,10 @@ impl Config {
     pub fn load(path: &Path, purpose: Purpose) -> Result<Self, Errors> {
         match std::fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text, purpose),
-            Err(error) => Err(Errors(vec![Finding::whole(path.to_owned(), format!("cannot read it: {error}"))])),
+            Err(error) => {
+                let otherwise = if error.kind() == ErrorKind::NotFound { "; -c names another file" } else { "" };
+                Err(Errors(vec![Finding::whole(path.to_owned(), format!("cannot read it: {error}{otherwise}"))]))
+            }
         }
     }
 

@@ -181,7 +181,7 @@ fn a_file_that_cannot_be_read_is_named() {
     let errors = Config::load(Path::new("tests/broken/not-there.toml"), Purpose::Run).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "tests/broken/not-there.toml: cannot read it: No such file or directory (os error 2)"
+        "tests/broken/not-there.toml: cannot read it: No such file or directory (os error 2); -c names another file"
     );
 }
 

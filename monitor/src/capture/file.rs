@@ -172,7 +172,9 @@ fn open(file: &Path) -> Result<(Source, Link), Error> {
 /// What libpcap says, without the file's name, which the error has already.
 fn said(file: &Path, error: &pcap::Error) -> String {
     let text = if let pcap::Error::PcapError(text) = error { text.clone() } else { error.to_string() };
-    text.strip_prefix(&format!("{}: ", file.display())).map_or(text.clone(), str::to_owned)
+    let said = text.strip_prefix(&format!("{}: ", file.display())).unwrap_or(&text);
+    let meant = if said == "unknown file format" { "; oopsd reads pcap and pcapng, not compressed" } else { "" };
+    format!("{said}{meant}")
 }
 
 /// The clock of a capture file, and what is sampled at its ticks. All times are nanoseconds since 1970.

@@ -23,6 +23,14 @@ pub(super) struct Interface {
     pub(super) ethernet: bool,
 }
 
+/// The interfaces that there are, as the end of a sentence that says which one is not.
+pub(super) fn here() -> String {
+    let names = std::fs::read_dir("/sys/class/net").into_iter().flatten().flatten();
+    let mut names: Vec<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort_unstable();
+    if names.is_empty() { String::new() } else { format!("; there are {}", names.join(", ")) }
+}
+
 /// Looks an interface up; `None` if there is none of this name.
 pub(super) fn look(name: &str) -> Option<Interface> {
     let c_name = CString::new(name).ok()?;

@@ -26,7 +26,7 @@ pub enum Error {
     #[error("packet sockets need CAP_NET_RAW: run as root or setcap cap_net_raw+ep")]
     Permission,
     /// An interface is not there at the start, so that its name is likely misspelt.
-    #[error("{0}: there is no such interface")]
+    #[error("{0}: there is no such interface{here}", here = crate::capture::interface::here())]
     NoInterface(String),
     /// libpcap or the kernel refuses.
     #[error("{interface}: {why}")]

@@ -44,7 +44,10 @@ pub enum Error {
 }
 
 fn otherwise(switches: &[String]) -> String {
-    if switches.is_empty() { String::new() } else { format!("; without it: {}", switches.join("; ")) }
+    if switches.is_empty() {
+        return String::from("; --state-directory names another place");
+    }
+    format!("; without it: {}", switches.join("; "))
 }
 
 /// Releases routes and prints to `out` how they were and are.

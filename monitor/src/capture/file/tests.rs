@@ -99,7 +99,10 @@ fn what_cannot_be_read_is_named() {
     let mixed = Pcapng::default().interface(1).interface(113).0;
     for (file, said) in [
         (vec![], "0.pcap: truncated dump file; tried to read 4 file header bytes, only got 0"),
-        (b"not a capture, but long enough".to_vec(), "0.pcap: unknown file format"),
+        (
+            b"not a capture, but long enough".to_vec(),
+            "0.pcap: unknown file format; oopsd reads pcap and pcapng, not compressed",
+        ),
         (
             pcap(0xA1B2_3C4D, 105, &[]),
             "0.pcap: link type IEEE802_11 (105); oopsd reads Ethernet, Linux cooked v1 and v2, raw IP and BSD loopback",

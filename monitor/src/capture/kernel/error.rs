@@ -16,7 +16,7 @@ pub enum Error {
     #[error("names are to be learned, which the kernel does not")]
     Learning,
     /// An interface is not there at the start, so that its name is likely misspelt.
-    #[error("{0}: there is no such interface")]
+    #[error("{0}: there is no such interface{here}", here = crate::capture::interface::here())]
     NoInterface(String),
     /// Its frames have no Ethernet header: loopback, tunnels.
     #[error("{0} is no Ethernet interface")]
