@@ -5,16 +5,39 @@ use std::fs;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use tests::daemon::{NL_BUSY, Oopsd, Orders, SOON};
-use tests::lab::{Namespace, Running, oopsd, until};
+use tests::lab::{Namespace, Running, oopsd, run, until};
 use tests::site::Site;
 
 /// What no one else may see, as files hold it; of some, the bytes that it stands for.
 const WEBHOOK: &str = "d2ViaG9vayBzZWNyZXQgb2YgdGhlIHRlc3QgMDAwMQ==";
 const NOTIFY: &str = "bm90aWZ5IHNlY3JldCBvZiB0aGUgdGVzdCAwMDAyISE=";
 const MEANT: [&str; 2] = ["webhook secret of the test 0001", "notify secret of the test 0002!!"];
-/// In the path of a URL there may be one too.
+/// In the path of a URL there may be one too, and in the text of a template.
 const TOKEN: &str = "T0KENINTHEPATH";
+const TEMPLATE: &str = "R0UTINGKEYOFTHETEMPLATE";
+/// What a header shows.
+const SPLUNK: &str = "5b1ac0de-50f7-4a11-9e70-00000000c0de";
+/// A certificate and its key, which differ in each run.
+static IDENTITY: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [certificate, key] = ["certificate", "key"].map(|name| folder.path().join(name));
+    let mut openssl = Command::new("openssl");
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=ns1",
+    ]);
+    run(openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate)).expect("openssl");
+    [certificate, key].map(|file| fs::read_to_string(file).expect("written"))
+});
 
 /// Every channel that has secrets, and nobody there who takes anything.
 const CHANNELS: &str = r#"
@@ -22,6 +45,21 @@ const CHANNELS: &str = r#"
 type = "webhook"
 url = "http://127.0.0.1:8053/T0KENINTHEPATH?key=T0KENINTHEPATH"
 secret-file = ["webhook.secret", "webhook.secret"]
+[[channel]]
+type = "webhook"
+name = "splunk"
+url = "https://127.0.0.1:8054/services/collector/event"
+payload = "splunk-hec"
+token-file = "splunk.token"
+ca-file = "oopsd.pem"
+certificate-file = "oopsd.pem"
+key-file = "oopsd.key"
+[[channel]]
+type = "webhook"
+name = "pager"
+url = "http://127.0.0.1:8053/"
+payload = "template"
+template-file = "pager.json"
 [[channel]]
 type = "notify"
 server = "127.0.0.1:5353"
@@ -42,11 +80,11 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
     oopsd.signal(1)?;
     drop(load);
     oopsd.signal(2)?;
-    for channel in ["webhook", "notify"] {
+    for channel in ["webhook", "splunk", "pager", "notify"] {
         let failed = format!("oopsd_signals_total{{channel=\"{channel}\",outcome=\"sent\"}}");
         oopsd.shows(&failed, 0)?;
     }
-    until("errors", SOON, || (oopsd.stderr().matches("not accepted").count() >= 2).then_some(()))
+    until("errors", SOON, || (oopsd.stderr().matches("not accepted").count() >= 4).then_some(()))
         .with_context(|| oopsd.stderr())?;
     let metrics = oopsd.metrics()?.0;
     let checks = [checked(&oopsd)?];
@@ -55,6 +93,12 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
         ("notify.key", format!("hmac-sha256:oopsd:{NOTIFY}:{WEBHOOK}")),
         ("notify.key", format!("key oopsd {{ algorithm {NOTIFY}; secret \"{NOTIFY}\"; }};")),
         ("webhook.secret", format!("whsec {WEBHOOK} {}", MEANT[0])),
+        ("splunk.token", format!("Splunk {SPLUNK} {SPLUNK}")),
+        ("pager.json", format!("{{\"{TEMPLATE}\": {{{{{TEMPLATE}}}}}}}")),
+        ("pager.json", format!("{{\"{TEMPLATE}\": {TEMPLATE}}}")),
+        ("oopsd.key", IDENTITY[1].replace("PRIVATE KEY", "PRIVATE KEYS")),
+        ("oopsd.key", IDENTITY[1].replacen("-----END", IDENTITY[1].lines().nth(1).unwrap_or_default(), 1)),
+        ("oopsd.pem", format!("{}{}", IDENTITY[0].replace("MII", "MIJ"), IDENTITY[1])),
     ] {
         let before = fs::read(oopsd.path(file))?;
         fs::write(oopsd.path(file), text)?;
@@ -87,9 +131,24 @@ fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
     let plain = aborted(&site.host, folder.path(), "plain", "")?;
     println!("core_pattern {}; without a secret: core {plain}", pattern.trim());
     ensure!(plain, "this machine dumps no cores, so nothing can be shown");
-    let secret = aborted(&site.host, folder.path(), "secret", &config())?;
-    println!("with secrets: core {secret}");
-    ensure!(!secret, "a core was dumped");
+    // All of them, and each that is read in another way.
+    let alone = |keys: &str| format!("[[channel]]\ntype = \"webhook\"\nurl = \"https://127.0.0.1:8054/\"\n{keys}\n");
+    for (name, config) in [
+        ("all", config()),
+        ("token", alone("payload = \"ecs\"\nca-file = \"oopsd.pem\"\ntoken-file = \"splunk.token\"")),
+        ("template", alone("payload = \"template\"\nca-file = \"oopsd.pem\"\ntemplate-file = \"pager.json\"")),
+        (
+            "key",
+            alone(
+                "payload = \"ecs\"\nca-file = \"oopsd.pem\"\n\
+                 certificate-file = \"oopsd.pem\"\nkey-file = \"oopsd.key\"",
+            ),
+        ),
+    ] {
+        let secret = aborted(&site.host, folder.path(), name, &config)?;
+        println!("with {name}: core {secret}");
+        ensure!(!secret, "a core was dumped");
+    }
     Ok(())
 }
 
@@ -97,7 +156,9 @@ fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
 fn aborted(host: &Namespace, folder: &Path, name: &str, config: &str) -> Result<bool> {
     let folder = folder.join(name);
     fs::create_dir(&folder)?;
-    secrets(&folder)?;
+    for (name, text) in files() {
+        fs::write(folder.join(name), text)?;
+    }
     let state = folder.join("state");
     let text = format!("state-directory = {state:?}\n[capture]\ninterfaces = [\"eth0\"]\n[metrics]\n{config}");
     fs::write(folder.join("oopsd.toml"), text)?;
@@ -126,15 +187,33 @@ fn aborted(host: &Namespace, folder: &Path, name: &str, config: &str) -> Result<
 
 /// oopsd with all secrets, saying all that it can say.
 fn watched(config: &str) -> Result<Option<(Site, Oopsd)>> {
-    let webhook = format!("whsec_{WEBHOOK}");
-    let key = format!("hmac-sha256:oopsd:{NOTIFY}");
-    let files = &[("webhook.secret", webhook.as_str()), ("notify.key", key.as_str())];
-    Site::watched_by(&Orders { config, files, arguments: &["-vv"], ..Orders::default() })
+    let files = files();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    Site::watched_by(&Orders { config, files: &files, arguments: &["-vv"], ..Orders::default() })
 }
 
-fn secrets(folder: &Path) -> Result<()> {
-    fs::write(folder.join("webhook.secret"), format!("whsec_{WEBHOOK}"))?;
-    Ok(fs::write(folder.join("notify.key"), format!("hmac-sha256:oopsd:{NOTIFY}"))?)
+/// The files that have to hold them.
+fn files() -> [(&'static str, String); 6] {
+    [
+        ("webhook.secret", format!("whsec_{WEBHOOK}")),
+        ("notify.key", format!("hmac-sha256:oopsd:{NOTIFY}")),
+        ("splunk.token", SPLUNK.to_owned()),
+        ("pager.json", format!("{{\"routing_key\": \"{TEMPLATE}\", \"summary\": \"{{{{message}}}}\"}}")),
+        ("oopsd.pem", IDENTITY[0].clone()),
+        ("oopsd.key", IDENTITY[1].clone()),
+    ]
+}
+
+/// What may be nowhere else: its beginning would do.
+fn hidden() -> Vec<&'static str> {
+    // A key's first line begins as all do; what is its own comes later.
+    let key = IDENTITY[1].lines().filter(|line| !line.starts_with('-')).filter_map(|line| line.get(..12));
+    let key = key.chain(IDENTITY[1].lines().filter_map(|line| line.get(48..60)));
+    [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN, TEMPLATE, SPLUNK]
+        .iter()
+        .map(|secret| &secret[..12])
+        .chain(key)
+        .collect()
 }
 
 /// All that `oopsd check` says of its configuration.
@@ -147,9 +226,8 @@ fn checked(daemon: &Oopsd) -> Result<String> {
 fn clean(said: &[(&str, &String)]) -> Result<()> {
     for (where_, text) in said {
         ensure!(!text.is_empty() || *where_ == "stdout", "nothing in {where_}");
-        for secret in [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN] {
-            // Its beginning would do.
-            let found = text.find(&secret[..12]).map(|at| text[..at].lines().last().unwrap_or_default());
+        for secret in hidden() {
+            let found = text.find(secret).map(|at| text[..at].lines().last().unwrap_or_default());
             ensure!(found.is_none(), "{secret} is in {where_} behind {found:?}");
         }
     }
@@ -163,14 +241,14 @@ fn kept(folder: &Path) -> Result<()> {
     while let Some(folder) = folders.pop() {
         for file in fs::read_dir(folder)? {
             let file = file?.path();
-            let own = ["webhook.secret", "notify.key", "oopsd.toml"].map(|name| file.ends_with(name)).contains(&true);
+            let own = file.ends_with("oopsd.toml") || files().iter().any(|(name, _)| file.ends_with(name));
             if file.is_dir() {
                 folders.push(file);
             } else if !own && file.is_file() {
                 looked += 1;
                 let bytes = fs::read(&file)?;
-                for secret in [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN] {
-                    let found = bytes.windows(12).any(|window| window == &secret.as_bytes()[..12]);
+                for secret in hidden() {
+                    let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
                     ensure!(!found, "{secret} is in {}", file.display());
                 }
             }

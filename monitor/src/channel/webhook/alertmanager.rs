@@ -139,6 +139,12 @@ impl Alertmanager {
     }
 }
 
+/// Its words: a string, or an object where the request is not of its API.
+pub(super) fn complaint(body: &str) -> Option<String> {
+    let said: Value = serde_json::from_str(body).ok()?;
+    Some(said.as_str().or_else(|| said["message"].as_str())?.to_owned())
+}
+
 /// What it knows an alert by.
 fn key(alert: &Value) -> String {
     alert["labels"].to_string()

@@ -2,7 +2,7 @@
 //!
 //! All of them are JSON, and all text goes into them through serde_json or `template`, which escape it.
 
-use super::alertmanager::Alertmanager;
+use super::alertmanager::{self, Alertmanager};
 use super::template::Template;
 use super::{ecs, ocsf, splunk};
 use crate::channel::cloud_event::cloud_event;
@@ -110,7 +110,7 @@ impl Format {
     pub(super) fn complaint(&self, body: &str) -> Option<String> {
         match self {
             Self::SplunkHec => splunk::complaint(body),
-            Self::Alertmanager(_) => serde_json::from_str(body).ok(),
+            Self::Alertmanager(_) => alertmanager::complaint(body),
             Self::CloudEvents | Self::Ecs(_) | Self::Ocsf(_) | Self::Template(..) => None,
         }
     }

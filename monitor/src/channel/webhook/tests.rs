@@ -61,6 +61,19 @@ async fn the_answer_of_a_collector_says_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn what_alertmanager_refuses_is_said_in_its_words() {
+    for (said, why) in [
+        (r#""start time must be before end time""#, "400 Bad Request: start time must be before end time"),
+        (r#"{"code":601,"message":"alerts in body\tis required"}"#, "400 Bad Request: alerts in bodyis required"),
+        ("<html>", "400 Bad Request"),
+    ] {
+        let payload = Payload::Alertmanager { repeat: Duration::from_secs(60), generator: None };
+        let peer = Raw::start(http("400 Bad Request", "", said));
+        assert_eq!(peer.attempt(payload, Duration::from_secs(20)).await, Answer::no(why));
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_read_to_a_limit_and_waited_for_to_a_time() {
     let short = Duration::from_secs(1);
     // Of some nothing but the head is read, of the others the beginning.
@@ -124,7 +137,7 @@ impl Raw {
             let (mut stream, _) = listener.accept().unwrap();
             let mut buffer = [0; 65_536];
             let mut got = String::new();
-            while !got.ends_with('}') {
+            while !got.ends_with(['}', ']']) {
                 let length = stream.read(&mut buffer).unwrap();
                 got.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
             }
