@@ -221,6 +221,7 @@ impl Channels {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let is_of = |name: &str| signal.kind == GIVEN_UP && matches!(&signal.scope, Named::Channel(of) if of == name);
         for running in self.running.iter().filter(|running| !is_of(running.outbox.name())) {
+            running.note(signal);
             running.outbox.push(number, signal, &text, crossed);
         }
     }

@@ -3,6 +3,7 @@
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
 use super::{Sender, dbus, exec, notify, webhook};
+use engine::Signal;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -30,6 +31,13 @@ impl Other {
                 webhook.begin(before, sender);
             }
             Self::Exec(_) | Self::Notify(_) => {}
+        }
+    }
+
+    /// Remembers how things are now, for what is said besides signals.
+    pub(super) fn note(&self, signal: &Signal) {
+        if let Self::Webhook(webhook) = self {
+            webhook.note(signal);
         }
     }
 }

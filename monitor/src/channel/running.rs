@@ -4,6 +4,7 @@ use super::delivery::{self, Target};
 use super::outbox::Outbox;
 use super::peer::Other;
 use super::{Config, Error, Sender, To, Waits, dbus, exec, log, notify, webhook};
+use engine::Signal;
 use std::sync::{Arc, mpsc};
 use tokio::runtime::Handle;
 
@@ -93,6 +94,13 @@ impl Running {
             }
         };
         Ok(Self { outbox, worker })
+    }
+
+    /// Lets the other side know how things are now, whatever becomes of the signal in the queue.
+    pub(super) fn note(&self, signal: &Signal) {
+        if let Worker::Other(target) = &self.worker {
+            target.peer().note(signal);
+        }
     }
 
     /// Gives its worker another target.

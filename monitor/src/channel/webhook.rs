@@ -23,6 +23,7 @@ use super::secret::{self, Secret, signatures};
 use super::{Error, Sender, tls};
 use crate::config::Finding;
 use alertmanager::Alertmanager;
+use engine::Signal;
 use jiff::Timestamp;
 use payload::Format;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
@@ -125,6 +126,13 @@ impl Settings {
             let before = before
                 .and_then(|before| if let Format::Alertmanager(before) = &before.format { Some(before) } else { None });
             alertmanager.begin(before, &sender.boot);
+        }
+    }
+
+    /// Remembers how things are now, if it is told again.
+    pub(super) fn note(&self, signal: &Signal) {
+        if let Format::Alertmanager(alertmanager) = &self.format {
+            alertmanager.note(signal);
         }
     }
 

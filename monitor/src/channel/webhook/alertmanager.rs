@@ -7,10 +7,10 @@ use super::flat::{is_met, scope, sentence};
 use super::payload::Severity;
 use crate::channel::letter::Letter;
 use crate::json;
-use engine::Arguments;
+use engine::{Arguments, Signal, State};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -32,8 +32,10 @@ pub(in super::super) struct Alertmanager {
 /// What it was told and holds.
 #[derive(Debug, Default)]
 struct Standing {
-    /// By labels.
-    met: BTreeMap<String, Value>,
+    /// By labels; which condition it is, and what is sent.
+    met: BTreeMap<String, (String, Value)>,
+    /// The conditions that are cleared, also where that was not delivered: signals may be given up, or dropped by hand.
+    cleared: BTreeSet<String>,
     /// When it is to be told again.
     again: Option<Instant>,
     /// How often it was.
@@ -61,7 +63,7 @@ impl Alertmanager {
             alert["endsAt"] = self.horizon();
         } else {
             alert["endsAt"] = json::at(letter.signal.wall).into();
-            if let Some(before) = self.standing().met.get(&key(&alert)) {
+            if let Some((_, before)) = self.standing().met.get(&key(&alert)) {
                 alert["startsAt"] = before["startsAt"].clone();
             }
         }
@@ -75,13 +77,22 @@ impl Alertmanager {
         if !is_met(letter) {
             standing.met.remove(&key(&alert));
         } else if letter.sender.boot == self.boot {
-            standing.met.insert(key(&alert), alert);
+            standing.met.insert(key(&alert), (condition(&letter.signal), alert));
         }
         if standing.met.is_empty() {
             standing.again = None;
         } else if standing.again.is_none() {
             standing.again = Some(Instant::now() + self.repeat);
         }
+    }
+
+    /// It is so now, whether or not it will be delivered.
+    pub(in super::super) fn note(&self, signal: &Signal) {
+        let mut standing = self.standing();
+        match signal.state {
+            State::Met => standing.cleared.remove(&condition(signal)),
+            State::Cleared => standing.cleared.insert(condition(signal)),
+        };
     }
 
     pub(in super::super) fn again(&self) -> Option<Instant> {
@@ -93,7 +104,8 @@ impl Alertmanager {
         let ends = self.horizon();
         let mut standing = self.standing();
         standing.again = Some(Instant::now() + self.repeat);
-        let mut alerts: Vec<Value> = standing.met.values().cloned().collect();
+        let met = standing.met.values().filter(|(condition, _)| !standing.cleared.contains(condition));
+        let mut alerts: Vec<Value> = met.map(|(_, alert)| alert.clone()).collect();
         for alert in &mut alerts {
             alert["endsAt"] = ends.clone();
         }
@@ -143,6 +155,10 @@ impl Alertmanager {
 pub(super) fn complaint(body: &str) -> Option<String> {
     let said: Value = serde_json::from_str(body).ok()?;
     Some(said.as_str().or_else(|| said["message"].as_str())?.to_owned())
+}
+
+fn condition(signal: &Signal) -> String {
+    format!("{}/{}", signal.condition, signal.scope)
 }
 
 /// What it knows an alert by.

@@ -95,6 +95,18 @@ async fn alertmanager_is_told_again_what_is_met_until_it_is_cleared() {
 }
 
 #[tokio::test]
+async fn alertmanager_is_not_told_again_what_is_over_though_that_was_given_up() {
+    let mut alertmanager = Alertmanager::new(Duration::from_secs(60), None, Severity::Info);
+    alertmanager.begin(None, "b00t");
+    alertmanager.note(&full().signal);
+    alertmanager.note(&cleared().signal);
+    alertmanager.accepted(&full());
+    assert!(alertmanager.again().is_some() && alertmanager.all().is_empty());
+    alertmanager.note(&full().signal);
+    assert_eq!(alertmanager.all().len(), 1);
+}
+
+#[tokio::test]
 async fn alertmanager_is_not_told_again_what_another_run_has_seen() {
     let mut alertmanager = Alertmanager::new(Duration::from_secs(60), None, Severity::Info);
     alertmanager.begin(None, "another");
