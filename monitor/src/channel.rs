@@ -20,6 +20,7 @@ mod retry;
 mod row;
 mod running;
 pub(crate) mod secret;
+pub mod syslog;
 #[cfg(test)]
 mod tests;
 pub mod tls;
@@ -70,6 +71,8 @@ pub enum To {
     Dbus(dbus::Config),
     /// DNS NOTIFY.
     Notify(notify::Config),
+    /// Syslog.
+    Syslog(syslog::Config),
 }
 
 /// What may wait for a channel.

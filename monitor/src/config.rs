@@ -20,6 +20,7 @@ mod route;
 mod router;
 mod speaker;
 mod step;
+mod syslog;
 mod tls;
 pub mod units;
 mod value;

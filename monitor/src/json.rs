@@ -78,7 +78,7 @@ pub fn at(wall: Wall) -> String {
 }
 
 /// A figure without the digits that only say that a tick is never exactly on time, and without a minus before a zero.
-fn rounded(value: f64) -> f64 {
+pub(crate) fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6 + 0.0
 }
 

@@ -2,7 +2,7 @@
 
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
-use super::{Sender, dbus, exec, notify, webhook};
+use super::{Sender, dbus, exec, notify, syslog, webhook};
 use engine::Signal;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ pub(super) enum Other {
     Webhook(webhook::Settings),
     Dbus(dbus::Settings),
     Notify(notify::Settings),
+    Syslog(syslog::Settings),
 }
 
 impl Other {
@@ -29,6 +30,11 @@ impl Other {
                 let before =
                     before.and_then(|before| if let Self::Webhook(before) = before { Some(before) } else { None });
                 webhook.begin(before, sender);
+            }
+            Self::Syslog(syslog) => {
+                if let Some(Self::Syslog(before)) = before {
+                    syslog.begin(before);
+                }
             }
             Self::Exec(_) | Self::Notify(_) => {}
         }
@@ -49,14 +55,23 @@ impl Peer for Other {
             Self::Webhook(webhook) => webhook.attempt(letter).await,
             Self::Dbus(dbus) => dbus.attempt(letter).await,
             Self::Notify(notify) => notify.attempt(letter).await,
+            Self::Syslog(syslog) => syslog.attempt(letter).await,
         }
     }
 
     fn again(&self) -> Option<Instant> {
-        if let Self::Webhook(webhook) = self { webhook.again() } else { None }
+        match self {
+            Self::Webhook(webhook) => webhook.again(),
+            Self::Syslog(syslog) => syslog.again(),
+            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) => None,
+        }
     }
 
     async fn remind(&self) -> Answer {
-        if let Self::Webhook(webhook) = self { webhook.remind().await } else { Answer::Yes }
+        match self {
+            Self::Webhook(webhook) => webhook.remind().await,
+            Self::Syslog(syslog) => syslog.remind().await,
+            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) => Answer::Yes,
+        }
     }
 }

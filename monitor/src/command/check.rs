@@ -2,6 +2,7 @@
 
 mod here;
 mod judged;
+mod syslog;
 
 use crate::channel::dbus::NAME;
 use crate::channel::webhook::Payload;
@@ -141,6 +142,7 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
             line(out, "signs", signs.as_deref().unwrap_or("not"))?;
             line(out, "tries", &format!("{} at a time", show_duration(notify.timeout)))?;
         }
+        To::Syslog(config) => syslog::print(config, out)?,
     }
     let Waits { deliver, count, bytes, age } = channel.waits;
     let what = match deliver {

@@ -107,6 +107,8 @@ pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Dura
 pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 /// What its `timeout` may be.
 pub const EXEC_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
+/// Where the syslog of this host listens.
+pub const SYSLOG_SOCKET: &str = "/dev/log";
 /// How long a signal is tried for: a receiver may be down for a night.
 pub const GIVE_UP: Duration = Duration::from_hours(24);
 /// What `give-up` may be.

@@ -1,0 +1,160 @@
+//! Syslog by a stream: TCP with octet counting, alone or under TLS.
+//!
+//! Yes is that the other system has acknowledged all bytes. It may still lose them: a program that is killed has not read
+//! all that its system took for it. So what was sent last is kept, and sent again once the connection has broken: all of
+//! it after a reset or a silence, of an orderly end only what was under way then. An attempt that takes too long ends
+//! nothing: the next one goes on where it was, so that a slow receiver gets nothing twice.
+
+mod link;
+
+use super::Place;
+use link::Link;
+use rustls::ClientConfig;
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often it is looked whether the other system has all.
+const ACKNOWLEDGED: Duration = Duration::from_millis(1);
+/// How often it is looked whether the connection is still there.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often one is made anew for nothing but what is to be sent again.
+const ANEW: Duration = Duration::from_secs(5);
+/// How long before its end what was sent is under way.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+/// For how long what was sent is kept, and how many bytes of it: more than a system takes for a program that reads nothing.
+const KEPT: Duration = Duration::from_mins(10);
+const MOST: usize = 256 << 10;
+
+/// A stream to a syslog, connected or not.
+#[derive(Debug)]
+pub(super) struct Stream {
+    place: Place,
+    link: Option<Link>,
+    /// What the link has not taken yet.
+    out: VecDeque<u8>,
+    /// What went out last, or is about to.
+    sent: VecDeque<Sent>,
+    /// The bytes of all of that.
+    bytes: usize,
+    /// The id of the last of it, while there is no yes for it.
+    asked: Option<String>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    at: Instant,
+    frame: Vec<u8>,
+}
+
+impl Stream {
+    pub(super) const fn new(place: Place) -> Self {
+        Self { place, link: None, out: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: None }
+    }
+
+    /// Sends a message, or goes on with it if it is the one whose last attempt was given up.
+    pub(super) async fn send(&mut self, client: Option<&Arc<ClientConfig>>, id: &str, message: &str) -> io::Result<()> {
+        self.look_for_an_end(client).await;
+        if self.asked.as_deref() != Some(id) {
+            // RFC 6587 section 3.4.1.
+            let frame = format!("{} {message}", message.len()).into_bytes();
+            if self.link.is_some() {
+                self.out.extend(&frame);
+            }
+            self.bytes += frame.len();
+            self.sent.push_back(Sent { at: Instant::now(), frame });
+            self.asked = Some(id.to_owned());
+        }
+        self.flush(client).await.inspect_err(|error| self.broken(error))?;
+        self.asked = None;
+        self.forget();
+        Ok(())
+    }
+
+    /// When to look whether the connection is still there, though there is nothing to send.
+    pub(super) fn look_at(&self) -> Option<Instant> {
+        let wait = if self.link.is_some() { LOOK } else { ANEW };
+        (!self.sent.is_empty()).then(|| Instant::now() + wait)
+    }
+
+    /// Looks whether the connection is still there; if not, sends again what may be lost.
+    pub(super) async fn look(&mut self, client: Option<&Arc<ClientConfig>>) -> io::Result<()> {
+        self.look_for_an_end(client).await;
+        if self.link.is_none() && !self.sent.is_empty() {
+            self.flush(client).await.inspect_err(|error| self.broken(error))?;
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Until the other system has all.
+    async fn flush(&mut self, client: Option<&Arc<ClientConfig>>) -> io::Result<()> {
+        if self.link.is_none() {
+            let link = Link::open(&self.place, client).await?;
+            let again = self.sent.len() - usize::from(self.asked.is_some());
+            if again > 0 {
+                tracing::info!(to = %self.place, signals = again, "sends again what may be lost");
+            }
+            self.out.clear();
+            for sent in &mut self.sent {
+                sent.at = Instant::now();
+                self.out.extend(&sent.frame);
+            }
+            self.link = Some(link);
+        }
+        let Some(link) = &mut self.link else { return Err(io::ErrorKind::NotConnected.into()) };
+        // Each of these may be forgotten at its await: what was taken is taken out.
+        while !self.out.is_empty() {
+            let taken = link.write(self.out.make_contiguous()).await?;
+            self.out.drain(..taken);
+        }
+        link.flush().await?;
+        while link.unacknowledged()? > 0 {
+            tokio::time::sleep(ACKNOWLEDGED).await;
+        }
+        link.end().await.map_or(Ok(()), Err)
+    }
+
+    async fn look_for_an_end(&mut self, client: Option<&Arc<ClientConfig>>) {
+        let Some(link) = &mut self.link else { return };
+        if let Some(error) = link.end().await {
+            self.broken(&error);
+        } else if self.asked.is_none() && !link.is_of(client) {
+            // Ours is an orderly end: what is under way arrives.
+            self.link = None;
+            self.sent.clear();
+            self.bytes = 0;
+        }
+    }
+
+    /// The connection is over: only what may be lost stays.
+    fn broken(&mut self, error: &io::Error) {
+        // This one comes again from the queue.
+        if self.asked.take().is_some() {
+            self.bytes -= self.sent.pop_back().map_or(0, |sent| sent.frame.len());
+        }
+        if self.link.take().is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
+            self.drop_before(UNDER_WAY);
+        }
+    }
+
+    fn forget(&mut self) {
+        if self.link.is_some() {
+            self.drop_before(KEPT);
+            while self.bytes > MOST && self.sent.len() > 1 {
+                self.bytes -= self.sent.pop_front().map_or(0, |sent| sent.frame.len());
+            }
+        }
+    }
+
+    fn drop_before(&mut self, age: Duration) {
+        while let Some(sent) = self.sent.pop_front_if(|sent| sent.at.elapsed() > age) {
+            self.bytes -= sent.frame.len();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

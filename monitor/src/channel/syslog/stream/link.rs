@@ -1,0 +1,138 @@
+//! One connection: what is written, what the other system has acknowledged, and whether it is over.
+
+use super::super::Place;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// After so much silence, or so long with nothing taken, the system gives the connection up.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// A connection to a syslog.
+pub(super) struct Link {
+    way: Way,
+    /// With what it was made.
+    client: Option<Arc<ClientConfig>>,
+}
+
+enum Way {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Link {
+    pub(super) async fn open(place: &Place, client: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+        let tcp = TcpStream::connect((place.host.as_str(), place.port)).await?;
+        tcp.set_nodelay(true)?;
+        let socket = SockRef::from(&tcp);
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3))?;
+        socket.set_tcp_user_timeout(Some(SILENCE))?;
+        let way = match client {
+            None => Way::Plain(tcp),
+            Some(client) => {
+                let name = ServerName::try_from(place.host.clone()).map_err(io::Error::other)?;
+                Way::Tls(Box::new(TlsConnector::from(Arc::clone(client)).connect(name, tcp).await?))
+            }
+        };
+        Ok(Self { way, client: client.cloned() })
+    }
+
+    /// Whether it was made with this.
+    pub(super) fn is_of(&self, client: Option<&Arc<ClientConfig>>) -> bool {
+        self.client.as_ref().map(Arc::as_ptr) == client.map(Arc::as_ptr)
+    }
+
+    /// Takes some of it.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.way {
+            Way::Plain(tcp) => tcp.write(bytes).await,
+            Way::Tls(tls) => tls.write(bytes).await,
+        }
+    }
+
+    /// Until this system has all of it.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        match &mut self.way {
+            Way::Plain(tcp) => tcp.flush().await,
+            Way::Tls(tls) => tls.flush().await,
+        }
+    }
+
+    /// Bytes that the other system has not said it has.
+    pub(super) fn unacknowledged(&self) -> io::Result<libc::c_int> {
+        if let Some(error) = self.tcp().take_error()? {
+            return Err(error);
+        }
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open as long as the link, and this request (SIOCOUTQ) writes one int.
+        let result = unsafe { libc::ioctl(self.tcp().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        if result == 0 { Ok(bytes) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Why it is over, if it is; `UnexpectedEof` if the other side has hung up in good order. What is said there is not
+    /// looked at: syslog says nothing.
+    pub(super) async fn end(&mut self) -> Option<io::Error> {
+        let mut buffer = [0; 1024];
+        if let Way::Tls(tls) = &mut self.way {
+            let mut read = ReadBuf::new(&mut buffer);
+            let polled = poll_fn(|context| Poll::Ready(Pin::new(&mut **tls).poll_read(context, &mut read))).await;
+            match polled {
+                Poll::Ready(Ok(())) if read.filled().is_empty() => return Some(io::ErrorKind::UnexpectedEof.into()),
+                Poll::Ready(Err(error)) => return Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+        }
+        // Of the socket itself: what the runtime knows of it may be older.
+        let socket = SockRef::from(self.tcp());
+        let mut buffer = [MaybeUninit::uninit(); 1024];
+        let got = match self.way {
+            Way::Plain(_) => socket.recv(&mut buffer),
+            Way::Tls(_) => socket.peek(&mut buffer),
+        };
+        match got {
+            Ok(0) => Some(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => None,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => None,
+            Err(error) => Some(error),
+        }
+    }
+
+    fn tcp(&self) -> &TcpStream {
+        match &self.way {
+            Way::Plain(tcp) => tcp,
+            Way::Tls(tls) => tls.get_ref().0,
+        }
+    }
+}
+
+impl Drop for Link {
+    /// RFC 5425 section 4.4: the end is said. If there is no room to say it, that is no loss.
+    fn drop(&mut self) {
+        if let Way::Tls(tls) = &mut self.way {
+            let (tcp, session) = tls.get_mut();
+            session.send_close_notify();
+            let mut last = Vec::new();
+            while session.wants_write() && session.write_tls(&mut last).is_ok_and(|written| written > 0) {}
+            let _ = tcp.try_write(&last);
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.debug_struct("Link").field("is_tls", &self.client.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,148 @@
+//! A stream against receivers that are slow, silent, hang up or are killed.
+
+use super::*;
+use socket2::{Domain, Socket, Type};
+use std::net::SocketAddr;
+use tokio::io::AsyncReadExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn messages_come_in_order_and_counted() {
+    let (listener, mut stream) = pair().await;
+    for number in 0..100 {
+        stream.send(None, &number.to_string(), &format!("number {number}")).await.unwrap();
+    }
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 100).await, (0..100).map(|number| format!("number {number}")).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_killed_receiver_had_not_read_comes_again() {
+    let (listener, mut stream) = pair().await;
+    stream.send(None, "1", "one").await.unwrap();
+    stream.send(None, "2", "two").await.unwrap();
+    // Nothing of it was read: so a system says that a program is gone.
+    drop(listener.accept().await.unwrap());
+    // Though there is nothing new.
+    assert!(stream.look_at().is_some());
+    stream.look(None).await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
+    stream.send(None, "3", "three").await.unwrap();
+    assert_eq!(frames(&mut peer, 1).await, ["three"]);
+}
+
+#[tokio::test]
+async fn of_an_orderly_end_what_was_sent_just_before_comes_again_and_no_more() {
+    let (listener, mut stream) = pair().await;
+    stream.send(None, "1", "one").await.unwrap();
+    stream.send(None, "2", "two").await.unwrap();
+    stream.sent[0].at -= UNDER_WAY;
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
+    drop(peer);
+    stream.send(None, "3", "three").await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 2).await, ["two", "three"]);
+}
+
+#[tokio::test]
+async fn while_nobody_listens_nothing_is_forgotten() {
+    let (listener, mut stream) = pair().await;
+    let address = listener.local_addr().unwrap();
+    stream.send(None, "1", "one").await.unwrap();
+    drop(listener.accept().await.unwrap());
+    drop(listener);
+    for _ in 0..3 {
+        let error = stream.send(None, "2", "two").await.unwrap_err();
+        assert!(matches!(error.kind(), io::ErrorKind::ConnectionRefused), "{error}");
+        assert!(stream.look(None).await.is_err());
+    }
+    let listener = listening(address).await;
+    stream.send(None, "2", "two").await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_does_not_read_gets_each_once_when_it_does() {
+    let (listener, mut stream) = pair().await;
+    let long = "x".repeat(10_000);
+    let mut sent = 0;
+    // Until neither system takes more.
+    while timeout(Duration::from_millis(200), stream.send(None, &sent.to_string(), &format!("{sent} {long}")))
+        .await
+        .is_ok()
+    {
+        sent += 1;
+        assert!(sent < 10_000);
+    }
+    for _ in 0..3 {
+        let (id, message) = (sent.to_string(), format!("{sent} {long}"));
+        let attempt = stream.send(None, &id, &message);
+        assert!(timeout(Duration::from_millis(20), attempt).await.is_err());
+    }
+    assert!(stream.bytes <= MOST + 20_000, "{}", stream.bytes);
+    let mut peer = listener.accept().await.unwrap().0;
+    let got = tokio::join!(frames(&mut peer, sent + 1), async {
+        stream.send(None, &sent.to_string(), &format!("{sent} {long}")).await.unwrap();
+    });
+    let numbers: Vec<usize> = got.0.iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(numbers, (0..=sent).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn no_more_is_kept_than_a_system_takes() {
+    let (listener, mut stream) = pair().await;
+    let reader = tokio::spawn(async move {
+        let mut peer = listener.accept().await.unwrap().0;
+        let mut buffer = vec![0; 1 << 16];
+        while peer.read(&mut buffer).await.unwrap() > 0 {}
+    });
+    for number in 0..600 {
+        stream.send(None, &number.to_string(), &"y".repeat(1000)).await.unwrap();
+    }
+    assert!(stream.bytes <= MOST && stream.sent.len() > 200, "{} {}", stream.bytes, stream.sent.len());
+    assert_eq!(stream.bytes, stream.sent.iter().map(|sent| sent.frame.len()).sum::<usize>());
+    for sent in &mut stream.sent {
+        sent.at -= KEPT;
+    }
+    stream.look(None).await.unwrap();
+    assert_eq!((stream.bytes, stream.sent.len(), stream.look_at()), (0, 0, None));
+    drop(stream);
+    reader.await.unwrap();
+}
+
+async fn pair() -> (TcpListener, Stream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    (listener, Stream::new(Place { host: "127.0.0.1".into(), port }))
+}
+
+/// Where somebody has listened before.
+async fn listening(address: SocketAddr) -> TcpListener {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket.listen(16).unwrap();
+    TcpListener::from_std(socket.into()).unwrap()
+}
+
+/// So many messages.
+async fn frames(peer: &mut TcpStream, count: usize) -> Vec<String> {
+    let mut got = Vec::new();
+    for _ in 0..count {
+        let mut length = 0;
+        loop {
+            match peer.read_u8().await.unwrap() {
+                b' ' => break,
+                digit => length = length * 10 + usize::from(digit - b'0'),
+            }
+        }
+        let mut message = vec![0; length];
+        peer.read_exact(&mut message).await.unwrap();
+        got.push(String::from_utf8(message).unwrap());
+    }
+    got
+}
