@@ -14,5 +14,6 @@ pub mod replay;
 pub mod routers;
 pub mod servers;
 pub mod site;
+pub mod syslog_server;
 pub mod traffic;
 pub mod tshark;

@@ -33,7 +33,7 @@ pub(super) fn read<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Op
     let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
     let address = match address? {
         Address::Tls(place, _) => Address::Tls(place, files),
-        other => {
+        other @ (Address::Local(_) | Address::Udp(_) | Address::Tcp(_)) => {
             if files != crate::channel::tls::Config::default() {
                 let what = "[[channel]] has files for TLS, and an `address` without; remove them or write tls://";
                 document.error(&at, what);

@@ -4,4 +4,5 @@ mod cost;
 mod kills;
 mod receivers;
 mod signatures;
+mod syslog;
 mod trial;

@@ -1,8 +1,8 @@
 //! One connection: what is written, what the other system has acknowledged, and whether it is over.
 
 use super::super::Place;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::future::poll_fn;
@@ -13,13 +13,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// After so much silence, or so long with nothing taken, the system gives the connection up.
 const SILENCE: Duration = Duration::from_secs(30);
+
+/// How long the other side may take to hang up on us.
+const LISTEN: Duration = Duration::from_millis(300);
 
 /// A connection to a syslog.
 pub(super) struct Link {
@@ -44,7 +48,9 @@ impl Link {
             None => Way::Plain(tcp),
             Some(client) => {
                 let name = ServerName::try_from(place.host.clone()).map_err(io::Error::other)?;
-                Way::Tls(Box::new(TlsConnector::from(Arc::clone(client)).connect(name, tcp).await?))
+                let mut tls = TlsConnector::from(Arc::clone(client)).connect(name, tcp).await?;
+                is_taken(&mut tls).await?;
+                Way::Tls(Box::new(tls))
             }
         };
         Ok(Self { way, client: client.cloned() })
@@ -115,6 +121,20 @@ impl Link {
             Way::Plain(tcp) => tcp,
             Way::Tls(tls) => tls.get_ref().0,
         }
+    }
+}
+
+/// In TLS 1.3 a handshake is over for us before the other side has looked at our certificate: it has a moment to say no.
+async fn is_taken(tls: &mut TlsStream<TcpStream>) -> io::Result<()> {
+    if tls.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return Ok(());
+    }
+    match timeout(LISTEN, tls.read(&mut [0; 64])).await {
+        Ok(Err(error)) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+        Ok(Ok(0) | Err(_)) => {
+            Err(io::Error::other("it hung up after the handshake: it may not take our certificate, or want one"))
+        }
+        Ok(Ok(_)) | Err(_) => Ok(()),
     }
 }
 
