@@ -68,6 +68,8 @@ pub struct Kernel {
     /// Frames of the halves before this one.
     frames: u64,
     looked: Instant,
+    /// Nothing is attached any more, whatever becomes of the interfaces.
+    stopped: bool,
 }
 
 impl Kernel {
@@ -122,6 +124,7 @@ impl Kernel {
             generation: collector::generation(),
             frames: 0,
             looked: Instant::now(),
+            stopped: false,
         };
         kernel.attach(&config.interfaces, pins.as_ref())?;
         if config.pin {
@@ -166,7 +169,7 @@ impl Kernel {
     /// The totals of all interfaces now.
     #[must_use]
     pub fn sample(&mut self, at: Time, wall: Wall) -> Sample {
-        if self.looked.elapsed() >= LOOK {
+        if !self.stopped && self.looked.elapsed() >= LOOK {
             self.look();
         }
         let mut sample = self.read.sample(&self.maps, self.generation, at, wall);
@@ -242,6 +245,7 @@ impl Kernel {
 
     /// Takes the programs off the interfaces, unless they are pinned; what they counted can still be sampled.
     pub fn stop(&mut self) {
+        self.stopped = true;
         for port in &mut self.ports {
             if self.pins.is_some() {
                 port.leave();
