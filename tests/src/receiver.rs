@@ -108,8 +108,11 @@ impl Receiver {
     }
 }
 
-/// A request whose signature is the HMAC-SHA256 of `id.timestamp.body` under the secret.
-fn verified(stream: &mut impl BufRead) -> Result<Received> {
+/// The head of a request, names in lower case, and its body.
+///
+/// # Errors
+/// When it ends before that, or has no length.
+pub fn request(stream: &mut impl BufRead) -> Result<(BTreeMap<String, String>, Vec<u8>)> {
     let mut headers = BTreeMap::new();
     for line in stream.by_ref().lines() {
         let line = line?;
@@ -120,9 +123,15 @@ fn verified(stream: &mut impl BufRead) -> Result<Received> {
             headers.insert(name.to_ascii_lowercase(), value.to_owned());
         }
     }
-    let header = |name: &str| headers.get(name).with_context(|| format!("no header {name}"));
-    let mut body = vec![0; header("content-length")?.parse()?];
+    let mut body = vec![0; headers.get("content-length").context("no length")?.parse()?];
     stream.read_exact(&mut body)?;
+    Ok((headers, body))
+}
+
+/// A request whose signature is the HMAC-SHA256 of `id.timestamp.body` under the secret.
+fn verified(stream: &mut impl BufRead) -> Result<Received> {
+    let (headers, body) = request(stream)?;
+    let header = |name: &str| headers.get(name).with_context(|| format!("no header {name}"));
     let (id, timestamp) = (header("webhook-id")?, header("webhook-timestamp")?);
     let key = STANDARD.decode(SECRET.trim_start_matches("whsec_"))?;
     let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;

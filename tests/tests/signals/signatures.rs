@@ -4,13 +4,13 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use tests::lab::{oopsd, ready};
-use tests::receiver::SECRET;
+use tests::receiver::{SECRET, request};
 
 const NEW: &str = "whsec_dGhlIG5ldyBzZWNyZXQgb2YgdGhlIHdlYmhvb2s=";
 const STRANGE: &str = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCBpcyB0aGlz";
@@ -96,19 +96,7 @@ fn posted(config: &str, environment: &[(&str, &str)]) -> Result<Request> {
     fs::write(&file, config)?;
     let receiver = thread::spawn(move || -> Result<Request> {
         let (stream, _) = listener.accept()?;
-        let mut reader = BufReader::new(&stream);
-        let mut headers = BTreeMap::new();
-        for line in reader.by_ref().lines() {
-            let line = line?;
-            if line.is_empty() {
-                break;
-            }
-            if let Some((name, value)) = line.split_once(": ") {
-                headers.insert(name.to_ascii_lowercase(), value.to_owned());
-            }
-        }
-        let mut body = vec![0; headers["content-length"].parse()?];
-        reader.read_exact(&mut body)?;
+        let (headers, body) = request(&mut BufReader::new(&stream))?;
         (&stream).write_all(b"HTTP/1.1 204 No Content\r\n\r\n")?;
         Ok(Request { headers, body: String::from_utf8(body)? })
     });
