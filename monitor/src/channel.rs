@@ -13,6 +13,7 @@ pub mod exec;
 mod given_up;
 mod letter;
 pub mod log;
+pub mod mqtt;
 pub mod notify;
 mod outbox;
 mod peer;
@@ -37,7 +38,7 @@ pub use trial::{TEST, trial};
 use crate::config::defaults;
 use engine::signal::Named;
 use engine::trouble::GIVEN_UP;
-use engine::{Signal, Troubled};
+use engine::{Plan, Signal, Troubled};
 use outbox::Outbox;
 use outbox::journal::Journal;
 use running::{Prepared, Ready, Running, prepare};
@@ -58,6 +59,15 @@ pub struct Config {
     pub to: To,
 }
 
+impl Config {
+    /// Takes what it needs to know of what is judged.
+    pub(crate) fn learn(&mut self, plan: &Plan, channels: &[String]) {
+        if let To::Mqtt(mqtt) = &mut self.to {
+            mqtt.learn(plan, channels.iter().filter(|&channel| *channel != self.name));
+        }
+    }
+}
+
 /// Where a channel goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum To {
@@ -73,6 +83,8 @@ pub enum To {
     Notify(notify::Config),
     /// Syslog.
     Syslog(syslog::Config),
+    /// Messages to an MQTT broker.
+    Mqtt(mqtt::Config),
 }
 
 /// What may wait for a channel.

@@ -13,6 +13,7 @@ mod document;
 mod finding;
 mod ladder;
 mod memory;
+mod mqtt;
 mod nearest;
 mod prefixes;
 mod rate;
@@ -198,7 +199,7 @@ impl Config {
         let metrics = root.take("metrics").and_then(|value| metrics(document, value));
         let mut names = Vec::new();
         let tables = root.tables(document, "channel").into_iter();
-        let channels = tables.filter_map(|table| channel::read(document, table, &mut names)).collect();
+        let mut channels: Vec<_> = tables.filter_map(|table| channel::read(document, table, &mut names)).collect();
         let watched: Vec<IpNet> = drafts.iter().filter_map(Draft::prefix).collect();
         let (routers, routes, routed) = routing(document, &mut root, &named, &listed, &watched);
         root.close(document);
@@ -224,6 +225,7 @@ impl Config {
             conditions: drafts.into_iter().map(|draft| draft.finish(slot)).collect(),
             routes,
         };
+        channels.iter_mut().for_each(|channel| channel.learn(&plan, &names));
         let node = node.map_or_else(host_name, |node| node.it);
         let state_directory = state_directory.map(|directory| directory.it);
         Some(Self { node, capture, prefixes, plan, metrics, channels, routers, state_directory, warnings: Vec::new() })

@@ -53,6 +53,11 @@ pub fn letter(signal: &Signal, delivery: Delivery) -> impl Serialize + '_ {
     }
 }
 
+/// What a condition watches, as in a signal.
+pub fn scope(scope: &Named) -> impl Serialize + '_ {
+    ScopeObject(scope)
+}
+
 /// An intent as an object.
 #[must_use]
 pub fn intent(wall: Wall, intent: &Intent) -> impl Serialize + '_ {

@@ -70,7 +70,7 @@ fn a_step_says_any_action_and_the_last_one_may_withdraw() {
 fn the_example_names_its_channels_and_its_router() {
     let config = example().unwrap();
     let names: Vec<&str> = config.channels.iter().map(|channel| channel.name.as_str()).collect();
-    assert_eq!(names, ["log", "siem", "script", "dbus", "primary", "logs"]);
+    assert_eq!(names, ["log", "siem", "script", "dbus", "primary", "logs", "mqtt"]);
     assert!(config.channels.iter().all(|channel| channel.waits == channel::Waits::default()));
     let channel::To::Webhook(webhook) = &config.channels[1].to else { panic!("{:?}", config.channels) };
     assert_eq!(webhook.timeout, Duration::from_secs(5));
@@ -137,6 +137,7 @@ fn every_known_key_is_in_the_example() {
         + "[[channel]]\ntype = 'exec'\nxyz = 1\n"
         + "[[channel]]\ntype = 'dbus'\nxyz = 1\n[[channel]]\ntype = 'notify'\nxyz = 1\n"
         + "[[channel]]\ntype = 'syslog'\nxyz = 1\n"
+        + "[[channel]]\ntype = 'mqtt'\nxyz = 1\n"
         + "[[router]]\nname = 'a'\ntype = 'kernel-table'\nxyz = 1\n"
         + "[[router]]\nname = 'b'\ntype = 'bird'\nxyz = 1\n"
         + "[[router]]\nname = 'c'\ntype = 'exabgp'\nxyz = 1\n"
@@ -144,7 +145,7 @@ fn every_known_key_is_in_the_example() {
     let errors = Config::parse(Path::new("f"), &text, Purpose::Run).unwrap_err();
     let lists: Vec<&str> =
         errors.0.iter().filter_map(|error| error.what.split_once("known: ").map(|(_, l)| l)).collect();
-    assert_eq!(lists.len(), 16);
+    assert_eq!(lists.len(), 17);
     for key in lists.iter().flat_map(|list| list.split(", ")).map(|key| key.trim_matches('`')) {
         assert!(keys().contains(&key) || EXAMPLE.contains(&format!(".{key}]")), "the example does not show `{key}`");
     }

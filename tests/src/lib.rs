@@ -9,6 +9,7 @@ pub mod knot;
 pub mod lab;
 pub mod message;
 pub mod message_bus;
+pub mod mosquitto;
 pub mod receiver;
 pub mod replay;
 pub mod routers;

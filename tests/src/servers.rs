@@ -45,15 +45,19 @@ impl Program {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: kill has no preconditions, and the child is not yet waited for, so that its number is its own.
+        unsafe { libc::kill(libc::pid_t::try_from(self.child.id()).expect("a process number"), signal) };
+    }
+
     /// Sends it a signal and waits until it is gone.
     ///
     /// # Errors
     /// When it is still there after a while.
     pub fn end(&mut self, signal: i32) -> Result<()> {
-        let pid = libc::pid_t::try_from(self.child.id())?;
         if self.child.try_wait()?.is_none() {
-            // SAFETY: kill has no preconditions, and the child is not yet waited for, so that its number is its own.
-            unsafe { libc::kill(pid, signal) };
+            self.signal(signal);
         }
         let child = &mut self.child;
         until("the end of a program", SOON, || child.try_wait().ok().flatten())?;

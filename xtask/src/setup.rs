@@ -79,8 +79,9 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         #[rustfmt::skip]
         Purpose::Test => &[
             "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "gobgpd", "iproute2",
-            "knot", "knot-dnsutils", "nsd", "openssl", "procps", "prometheus", "prometheus-alertmanager", "python3",
-            "python3-pip", "rsyslog", "rsyslog-gnutls", "rsyslog-openssl", "systemd", "tcpdump", "tshark", "unbound",
+            "knot", "knot-dnsutils", "mosquitto", "mosquitto-clients", "nsd", "openssl", "procps", "prometheus",
+            "prometheus-alertmanager", "python3", "python3-pip", "rsyslog", "rsyslog-gnutls", "rsyslog-openssl", "systemd",
+            "tcpdump", "tshark", "unbound",
         ],
         Purpose::Bench => &["bird2", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],

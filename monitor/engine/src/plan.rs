@@ -49,7 +49,8 @@ pub enum Scope {
 
 impl Plan {
     /// A scope by name.
-    pub(crate) fn named(&self, scope: &Scope) -> Named {
+    #[must_use]
+    pub fn named(&self, scope: &Scope) -> Named {
         match *scope {
             Scope::Node => Named::Node,
             Scope::Prefix(slot) => Named::Prefix(self.names.get(slot).to_owned()),

@@ -17,7 +17,7 @@ use object::Object;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-use zbus::Connection;
+use zbus::{Connection, Error};
 
 /// A D-Bus channel as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +46,25 @@ impl Settings {
     pub(super) fn begin(&mut self, before: Option<&Self>, sender: &Sender, runtime: &Handle) {
         let kept = before.filter(|before| before.config == self.config).and_then(|before| before.bus.clone());
         self.bus = Some(kept.unwrap_or_else(|| Arc::new(Bus::start(&self.config, Object::new(&sender.node), runtime))));
+    }
+}
+
+impl Settings {
+    /// Sends one signal; under our name, unless a daemon that runs has it.
+    pub(super) async fn once(&self, letter: &Letter) -> Answer {
+        let object = Object::new(&letter.sender.node);
+        let work = async {
+            let connection = match bus::connect(&self.config, &object, true).await {
+                Err(Error::NameTaken) => bus::connect(&self.config, &object, false).await,
+                other => other,
+            };
+            emit(&connection.map_err(|error| bus::said(&error))?, letter).await.map_err(|error| error.to_string())
+        };
+        match tokio::time::timeout(PATIENCE, work).await {
+            Ok(Ok(())) => Answer::Yes,
+            Ok(Err(why)) => Answer::no(why),
+            Err(_) => Answer::no("the bus does not answer"),
+        }
     }
 }
 

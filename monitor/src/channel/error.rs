@@ -91,6 +91,14 @@ pub enum Error {
         /// The channel.
         channel: String,
     },
+    /// A file that a broker asks for cannot be used.
+    #[error("channel {channel}: {why}")]
+    Mqtt {
+        /// The channel.
+        channel: String,
+        /// Which file, and what is wrong, without what it holds.
+        why: String,
+    },
     /// The system gives no thread.
     #[error("channel {channel}: cannot start a thread")]
     Thread {

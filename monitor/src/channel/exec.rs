@@ -121,7 +121,7 @@ async fn take(stream: Option<impl AsyncRead + Unpin>, kept: &mut Vec<u8>) {
 /// What the program finds in its environment; nothing else of ours is there.
 fn environment(letter: &Letter) -> [(&'static str, String); 11] {
     let signal = &letter.signal;
-    [
+    let variables = [
         ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()),
         ("OOPSD_ID", letter.id()),
         ("OOPSD_NODE", letter.sender.node.clone()),
@@ -130,11 +130,12 @@ fn environment(letter: &Letter) -> [(&'static str, String); 11] {
         ("OOPSD_CONDITION", signal.condition.clone()),
         ("OOPSD_KIND", signal.kind.to_owned()),
         ("OOPSD_STATE", signal.state.as_str().to_owned()),
-        // No text of ours has a zero in it; one that had could not be started.
-        ("OOPSD_SCOPE", signal.scope.to_string().replace('\0', "")),
+        ("OOPSD_SCOPE", signal.scope.to_string()),
         ("OOPSD_VALUE", signal.value.to_string()),
         ("OOPSD_THRESHOLD", signal.threshold.to_string()),
-    ]
+    ];
+    // No program can be given one.
+    variables.map(|(name, value)| (name, value.replace('\0', "\u{2400}")))
 }
 
 /// A process group that is killed if it is forgotten: when the time is over, or the channel ends.
@@ -152,8 +153,12 @@ impl Drop for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::escaping::hostile_letter;
     use crate::channel::letter::tests::letter;
+    use engine::{Named, Signal};
+    use proptest::prelude::*;
     use std::path::Path;
+    use std::sync::Arc;
     use std::time::Instant;
 
     #[tokio::test]
@@ -203,6 +208,32 @@ mod tests {
         let start = Instant::now();
         assert_eq!(peer.attempt(&letter(1)).await, Answer::Yes);
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_fits_into_an_environment_and_says_the_same(letter in hostile_letter()) {
+            let all = environment(&letter);
+            let of = |name: &str| all.iter().find(|(known, _)| *known == name).unwrap().1.clone();
+            prop_assert!(all.iter().all(|(_, value)| !value.contains('\0')));
+            let plain = |text: &str| text.replace('\0', "\u{2400}");
+            prop_assert_eq!(of("OOPSD_CONDITION"), plain(&letter.signal.condition));
+            prop_assert_eq!(of("OOPSD_NODE"), plain(&letter.sender.node));
+            prop_assert_eq!(of("OOPSD_SCOPE"), plain(&letter.signal.scope.to_string()));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_text_of_a_signal_keeps_a_program_from_being_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let peer = script(folder.path(), &format!("cat > {}", out.display()), &[]);
+        let hostile = "a\0b\n=c\u{1b}[31m$(id)";
+        let signal =
+            Signal { condition: hostile.into(), scope: Named::Zone(hostile.into()), ..(*letter(1).signal).clone() };
+        let letter = Letter { signal: Arc::new(signal), ..letter(1) };
+        assert_eq!(peer.attempt(&letter).await, Answer::Yes);
+        assert_eq!(std::fs::read_to_string(&out).unwrap(), letter.json() + "\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::delivery::{Answer, Peer};
 use super::letter::Letter;
-use super::{Sender, dbus, exec, notify, syslog, webhook};
+use super::{Sender, dbus, exec, mqtt, notify, syslog, webhook};
 use engine::Signal;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ pub(super) enum Other {
     Dbus(dbus::Settings),
     Notify(notify::Settings),
     Syslog(syslog::Settings),
+    Mqtt(mqtt::Settings),
 }
 
 impl Other {
@@ -22,13 +23,11 @@ impl Other {
     pub(super) fn begin(&mut self, before: Option<&Self>, sender: &Sender, runtime: &Handle) {
         match self {
             Self::Dbus(dbus) => {
-                let before =
-                    before.and_then(|before| if let Self::Dbus(before) = before { Some(before) } else { None });
+                let before = before.and_then(|it| if let Self::Dbus(before) = it { Some(before) } else { None });
                 dbus.begin(before, sender, runtime);
             }
             Self::Webhook(webhook) => {
-                let before =
-                    before.and_then(|before| if let Self::Webhook(before) = before { Some(before) } else { None });
+                let before = before.and_then(|it| if let Self::Webhook(before) = it { Some(before) } else { None });
                 webhook.begin(before, sender);
             }
             Self::Syslog(syslog) => {
@@ -36,14 +35,27 @@ impl Other {
                     syslog.begin(before);
                 }
             }
+            Self::Mqtt(mqtt) => {
+                let before = before.and_then(|it| if let Self::Mqtt(before) = it { Some(before) } else { None });
+                mqtt.begin(before, sender, runtime);
+            }
             Self::Exec(_) | Self::Notify(_) => {}
         }
     }
 
     /// Remembers how things are now, for what is said besides signals.
     pub(super) fn note(&self, signal: &Signal) {
-        if let Self::Webhook(webhook) = self {
-            webhook.note(signal);
+        match self {
+            Self::Webhook(webhook) => webhook.note(signal),
+            Self::Mqtt(mqtt) => mqtt.note(signal),
+            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Syslog(_) => {}
+        }
+    }
+
+    /// Nothing more is sent.
+    pub(super) async fn leave(&self) {
+        if let Self::Mqtt(mqtt) = self {
+            mqtt.leave().await;
         }
     }
 }
@@ -56,6 +68,7 @@ impl Peer for Other {
             Self::Dbus(dbus) => dbus.attempt(letter).await,
             Self::Notify(notify) => notify.attempt(letter).await,
             Self::Syslog(syslog) => syslog.attempt(letter).await,
+            Self::Mqtt(mqtt) => mqtt.attempt(letter).await,
         }
     }
 
@@ -63,7 +76,7 @@ impl Peer for Other {
         match self {
             Self::Webhook(webhook) => webhook.again(),
             Self::Syslog(syslog) => syslog.again(),
-            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) => None,
+            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Mqtt(_) => None,
         }
     }
 
@@ -71,7 +84,7 @@ impl Peer for Other {
         match self {
             Self::Webhook(webhook) => webhook.remind().await,
             Self::Syslog(syslog) => syslog.remind().await,
-            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) => Answer::Yes,
+            Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Mqtt(_) => Answer::Yes,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::delivery::{self, Target};
 use super::outbox::Outbox;
 use super::peer::Other;
-use super::{Config, Error, Sender, To, Waits, dbus, exec, log, notify, syslog, webhook};
+use super::{Config, Error, Sender, To, Waits, dbus, exec, log, mqtt, notify, syslog, webhook};
 use engine::Signal;
 use std::sync::{Arc, mpsc};
 use tokio::runtime::Handle;
@@ -43,6 +43,7 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Error> {
         To::Dbus(config) => Ready::Other(Other::Dbus(dbus::Settings::new(config))),
         To::Notify(config) => Ready::Other(Other::Notify(notify::Settings::load(name, config)?)),
         To::Syslog(config) => Ready::Other(Other::Syslog(syslog::Settings::load(name, config)?)),
+        To::Mqtt(config) => Ready::Other(Other::Mqtt(mqtt::Settings::load(name, config)?)),
     };
     Ok(Prepared { name: name.clone(), waits: config.waits, to })
 }
@@ -89,6 +90,7 @@ impl Running {
                 let worker = Worker::Other(Arc::clone(&target));
                 runtime.spawn(async move {
                     delivery::run(&work, &target).await;
+                    target.peer().leave().await;
                     drop(ended);
                 });
                 worker

@@ -35,6 +35,8 @@ pub async fn trial(config: &Config, sender: Sender, wall: Wall) -> Result<Result
         Ready::Other(Other::Notify(_)) => {
             Answer::no("a NOTIFY is of a zone, and this signal is of none: nothing was sent")
         }
+        Ready::Other(Other::Mqtt(mqtt)) => mqtt.once(&letter).await,
+        Ready::Other(Other::Dbus(dbus)) => dbus.once(&letter).await,
         Ready::Other(mut other) => {
             other.begin(None, &letter.sender, &Handle::current());
             other.attempt(&letter).await

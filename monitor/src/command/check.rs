@@ -5,6 +5,7 @@ mod judged;
 mod syslog;
 
 use crate::channel::dbus::NAME;
+use crate::channel::mqtt::{self, Broker};
 use crate::channel::webhook::Payload;
 use crate::channel::{Config as Channel, Deliver, To, Waits, tls};
 use crate::config::units::{show_duration, show_number, show_size};
@@ -143,6 +144,7 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
             line(out, "tries", &format!("{} at a time", show_duration(notify.timeout)))?;
         }
         To::Syslog(config) => syslog::print(config, out)?,
+        To::Mqtt(mqtt) => print_mqtt(mqtt, out)?,
     }
     let Waits { deliver, count, bytes, age } = channel.waits;
     let what = match deliver {
@@ -169,6 +171,23 @@ fn print_tls(tls: &tls::Config, out: &mut impl Write) -> io::Result<()> {
     line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
     let Some(identity) = &tls.identity else { return Ok(()) };
     line(out, "shows", &format!("the certificate in {}", identity.certificate_file.display()))
+}
+
+fn print_mqtt(mqtt: &mqtt::Config, out: &mut impl Write) -> io::Result<()> {
+    let Broker { host, port, tls } = &mqtt.broker;
+    let how = if tls.is_some() { "in TLS" } else { "without TLS" };
+    line(out, "publishes", &format!("under {} at {host} port {port}, {how}", mqtt.topic))?;
+    if let Some(tls) = tls {
+        print_tls(tls, out)?;
+    }
+    if let Some(user) = &mqtt.user {
+        let by = mqtt.password_file.as_ref().map(|file| format!(" by the password in {}", file.display()));
+        line(out, "as", &format!("{user}{}", by.unwrap_or_default()))?;
+    }
+    let (lost, silent) = (mqtt.will_delay, mqtt.will_delay + mqtt.keep_alive * 3 / 2);
+    let (lost, silent) = (show_duration(lost), show_duration(silent));
+    line(out, "is gone", &format!("{lost} after a lost connection, {silent} after its last word"))?;
+    line(out, "tries", &format!("{} at a time", show_duration(mqtt.timeout)))
 }
 
 fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
@@ -301,6 +320,20 @@ mod tests {
         channel primary
           notifies   192.0.2.53:53
           signs      by the key in /etc/oopsd/k
+          tries      5s at a time
+          keeps      every signal, 1d long; 10000 or 16MiB of them
+
+        channel logs
+          sends to   tls://logs.example.net:6514
+          writes     RFC 5424, facility daemon: warning when met, notice when cleared
+          trusts     the system's authorities
+          tries      5s at a time
+          keeps      every signal, 1d long; 10000 or 16MiB of them
+
+        channel mqtt
+          publishes  under oopsd/v1 at mqtt.example.net port 8883, in TLS
+          trusts     the system's authorities
+          is gone    5s after a lost connection, 20s after its last word
           tries      5s at a time
           keeps      every signal, 1d long; 10000 or 16MiB of them
 

@@ -3,11 +3,11 @@
 use super::Purpose;
 use super::document::{At, Document, Table};
 use super::nearest::listed;
-use super::{buses, defaults, syslog, webhook, word};
+use super::{buses, defaults, mqtt, syslog, webhook, word};
 use crate::channel::{Config, Deliver, To, Waits, exec, log};
 use std::path::Path;
 
-const TYPES: [&str; 6] = ["dbus", "exec", "log", "notify", "syslog", "webhook"];
+const TYPES: [&str; 7] = ["dbus", "exec", "log", "mqtt", "notify", "syslog", "webhook"];
 
 /// Reads one `[[channel]]`. Its name goes to `names`, whether or not the rest is sound.
 pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names: &mut Vec<String>) -> Option<Config> {
@@ -24,6 +24,7 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
         "dbus" => Some(To::Dbus(buses::dbus(document, &mut table))),
         "notify" => buses::notify(document, &mut table).map(To::Notify),
         "syslog" => syslog::read(document, &mut table).map(To::Syslog),
+        "mqtt" => mqtt::read(document, &mut table).map(To::Mqtt),
         _ => webhook::read(document, &mut table).map(To::Webhook),
     };
     table.close(document);

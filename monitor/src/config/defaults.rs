@@ -109,6 +109,16 @@ pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 pub const EXEC_TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(1);
 /// Where the syslog of this host listens.
 pub const SYSLOG_SOCKET: &str = "/dev/log";
+/// What the topics of MQTT begin with.
+pub const MQTT_TOPIC: &str = "oopsd/v1";
+/// How often an MQTT broker hears of us at least: after one and a half times that it says that we are gone.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// What `keep-alive` may be: MQTT has 16 bits of seconds for it.
+pub const KEEP_ALIVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
+/// How long the broker then waits for us to come back: longer than a connection that broke takes.
+pub const WILL_DELAY: Duration = Duration::from_secs(5);
+/// What `will-delay` may be.
+pub const WILL_DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
 /// How long a signal is tried for: a receiver may be down for a night.
 pub const GIVE_UP: Duration = Duration::from_hours(24);
 /// What `give-up` may be.

@@ -142,8 +142,7 @@ fn url_checked(text: &str) -> Result<String, String> {
     const RIGHT: &str = "write one such as \"https://siem.example.net/dns\"";
     let url = Url::parse(text).map_err(|error| format!("not a URL ({error}); {RIGHT}"))?;
     let host = url.host_str().unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let is_here = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    let is_here = is_here(host);
     if !url.username().is_empty() || url.password().is_some() {
         Err(String::from("a user or password is in the URL; remove it, the signature says who sends"))
     } else if url.fragment().is_some() {
@@ -156,6 +155,12 @@ fn url_checked(text: &str) -> Result<String, String> {
             other => Err(format!("the scheme is {other}; {RIGHT}")),
         }
     }
+}
+
+/// Whether the host of a URL is this one.
+pub(super) fn is_here(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// The path of a secret file that holds a secret. The secret itself is looked at and forgotten.

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use tests::daemon::{BUSY, Oopsd, Orders, SOON};
-use tests::lab::{ready, until};
+use tests::lab::{program, ready, run, until};
 use tests::message_bus::{Listener, Place};
 use tests::site::Site;
 
@@ -83,6 +83,29 @@ fn a_reload_stays_on_the_bus() -> Result<()> {
     until("a reload", SOON, || oopsd.stderr().contains("reloaded").then_some(())).with_context(|| oopsd.stderr())?;
     ensure!(owner()? == before, "another connection: {}", oopsd.stderr());
     lab.place.becomes("conditions_met", &busy()?)
+}
+
+#[test]
+fn a_channel_is_tried_on_the_bus_while_the_daemon_has_its_name_and_without_it() -> Result<()> {
+    let Some(lab) = Lab::new(true)? else { return Ok(()) };
+    let _bus = lab.place.start()?;
+    let (site, mut oopsd) = lab.watched()?;
+    lab.place.becomes("conditions_met", "a(sss) 0")?;
+    let listener = lab.place.listen()?;
+    let file = oopsd.path("oopsd.toml");
+    let test = || -> Result<String> {
+        let mut command = site.host.command(program("oopsd")?.to_str().context("UTF-8")?);
+        run(command.args(["channel", "test", "dbus", "-c"]).arg(&file))
+    };
+    let said = test()?;
+    ensure!(said.starts_with("dbus: accepted after "), "{said}");
+    lab.place.becomes("conditions_met", "a(sss) 0")?;
+    oopsd.end_by_kill();
+    let said = test()?;
+    ensure!(said.starts_with("dbus: accepted after "), "{said}");
+    let heard = until("two signals", SOON, || Some(listener.heard(SIGNALS)).filter(|heard| heard.len() == 2))?;
+    ensure!(heard.iter().all(|(name, said)| name == "condition_met" && said["data"][0] == "test"), "{heard:?}");
+    Ok(())
 }
 
 #[test]

@@ -17,6 +17,8 @@ const MEANT: [&str; 2] = ["webhook secret of the test 0001", "notify secret of t
 /// In the path of a URL there may be one too, and in the text of a template.
 const TOKEN: &str = "T0KENINTHEPATH";
 const TEMPLATE: &str = "R0UTINGKEYOFTHETEMPLATE";
+/// A password is no base64.
+const PASSWORD: &str = "open sesame of the test 0003";
 /// What a header shows.
 const SPLUNK: &str = "5b1ac0de-50f7-4a11-9e70-00000000c0de";
 /// A certificate and its key, which differ in each run.
@@ -65,6 +67,11 @@ type = "notify"
 server = "127.0.0.1:5353"
 key-file = "notify.key"
 [[channel]]
+type = "mqtt"
+broker = "mqtt://127.0.0.1"
+user = "oopsd"
+password-file = "mqtt.password"
+[[channel]]
 type = "dbus"
 address = "unix:path=/nonexistent/bus"
 "#;
@@ -80,7 +87,7 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
     oopsd.signal(1)?;
     drop(load);
     oopsd.signal(2)?;
-    for channel in ["webhook", "splunk", "pager", "notify"] {
+    for channel in ["webhook", "splunk", "pager", "notify", "mqtt"] {
         let failed = format!("oopsd_signals_total{{channel=\"{channel}\",outcome=\"sent\"}}");
         oopsd.shows(&failed, 0)?;
     }
@@ -94,6 +101,7 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
         ("notify.key", format!("key oopsd {{ algorithm {NOTIFY}; secret \"{NOTIFY}\"; }};")),
         ("webhook.secret", format!("whsec {WEBHOOK} {}", MEANT[0])),
         ("splunk.token", format!("Splunk {SPLUNK} {SPLUNK}")),
+        ("mqtt.password", PASSWORD.repeat(2_400)),
         ("pager.json", format!("{{\"{TEMPLATE}\": {{{{{TEMPLATE}}}}}}}")),
         ("pager.json", format!("{{\"{TEMPLATE}\": {TEMPLATE}}}")),
         ("oopsd.key", IDENTITY[1].replace("PRIVATE KEY", "PRIVATE KEYS")),
@@ -193,11 +201,12 @@ fn watched(config: &str) -> Result<Option<(Site, Oopsd)>> {
 }
 
 /// The files that have to hold them.
-fn files() -> [(&'static str, String); 6] {
+fn files() -> [(&'static str, String); 7] {
     [
         ("webhook.secret", format!("whsec_{WEBHOOK}")),
         ("notify.key", format!("hmac-sha256:oopsd:{NOTIFY}")),
         ("splunk.token", SPLUNK.to_owned()),
+        ("mqtt.password", PASSWORD.to_owned()),
         ("pager.json", format!("{{\"routing_key\": \"{TEMPLATE}\", \"summary\": \"{{{{message}}}}\"}}")),
         ("oopsd.pem", IDENTITY[0].clone()),
         ("oopsd.key", IDENTITY[1].clone()),
@@ -209,7 +218,7 @@ fn hidden() -> Vec<&'static str> {
     // A key's first line begins as all do; what is its own comes later.
     let key = IDENTITY[1].lines().filter(|line| !line.starts_with('-')).filter_map(|line| line.get(..12));
     let key = key.chain(IDENTITY[1].lines().filter_map(|line| line.get(48..60)));
-    [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN, TEMPLATE, SPLUNK]
+    [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN, TEMPLATE, SPLUNK, PASSWORD]
         .iter()
         .map(|secret| &secret[..12])
         .chain(key)

@@ -2,6 +2,8 @@
 
 mod cost;
 mod kills;
+mod mqtt;
+mod programs;
 mod receivers;
 mod signatures;
 mod syslog;

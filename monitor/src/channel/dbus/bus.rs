@@ -51,7 +51,7 @@ async fn stay(config: Config, object: Object, say: watch::Sender<Result<Connecti
     let at = config.address.as_deref().unwrap_or("the system bus");
     let mut wait = WAITS.0;
     loop {
-        match connect(&config, &object).await {
+        match connect(&config, &object, true).await {
             Ok(connection) => {
                 tracing::info!(bus = at, name = NAME, "on the bus");
                 wait = WAITS.0;
@@ -75,19 +75,24 @@ async fn stay(config: Config, object: Object, say: watch::Sender<Result<Connecti
     }
 }
 
-async fn connect(config: &Config, object: &Object) -> zbus::Result<Connection> {
+/// Comes to the bus; with our name, or as nobody.
+pub(super) async fn connect(config: &Config, object: &Object, with_name: bool) -> zbus::Result<Connection> {
     let builder = match &config.address {
         Some(address) => Builder::address(address.as_str()),
         None => Builder::system(),
     };
-    let connection = builder.method_timeout(super::PATIENCE).serve_at(object::PATH, object.clone()).name(NAME);
+    let mut connection = builder.method_timeout(super::PATIENCE).serve_at(object::PATH, object.clone());
+    if with_name {
+        // Whoever has it keeps it: a second oopsd, or a test, must not take it away unseen.
+        connection = connection.name(NAME).allow_name_replacements(false).replace_existing_names(false);
+    }
     tokio::time::timeout(super::PATIENCE, connection.build())
         .await
         .unwrap_or_else(|_| Err(Error::Failure(String::from("the bus does not answer"))))
 }
 
 /// The error, and what an operator does about it where that is known.
-fn said(error: &Error) -> String {
+pub(super) fn said(error: &Error) -> String {
     let text = error.to_string();
     if *error == Error::NameTaken {
         format!("another program has the name {NAME}")
