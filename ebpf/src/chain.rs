@@ -1,8 +1,10 @@
 //! From a frame to its counts, by a chain of programs.
 //!
-//! The first reads a datagram up to its records, and counts it at once unless there are records that matter: only
-//! responses that are sent are counted by what is in them. The walk over those is a program of its own, which calls itself
-//! until it is through; so is what goes on with the next messages of a TCP segment. There may be 33 such calls for a frame.
+//! The first takes the commonest frames, of which it knows where everything is, and leaves all others, and whatever it
+//! cannot read, to one that begins anew. Both read a datagram up to its records, and count it at once unless there are
+//! records that matter: only responses that are sent are counted by what is in them. The walk over those is a program of its
+//! own, which calls itself until it is through; so is what goes on with the next messages of a TCP segment. There may be 33
+//! such calls for a frame.
 
 use crate::frame::Direct;
 use crate::hook::Hook;
@@ -10,7 +12,9 @@ use crate::maps::{self, SCRATCH, Shard, Zones};
 use crate::scratch::{self, Response, Scratch, Segment};
 use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
 use wire::dns::{Step, Walk};
-use wire::{Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Ports, Skip, Transport};
+use wire::{
+    Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Plain, Ports, Skip, Transport,
+};
 use wire::{count, read, zones};
 
 /// As many bytes more are asked for where a frame is readable in part: the longest question, and a header.
@@ -22,15 +26,82 @@ const MORE_RECORDS: u32 = 4096;
 /// Steps that one program makes in a walk.
 const STEPS: usize = 32;
 
-/// Begins a frame.
+/// Counts a frame of the commonest kind, or leaves it to [`any`].
 #[inline(always)]
-pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
+pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
+    let (active, epoch) = maps::active()?;
+    let half = maps::half(active)?;
+    let (start, end) = hook.bytes();
+    let frame = Direct::new(start, end, half.zero);
+    match Packet::plain(&frame, Ports::from_all(half.ports)) {
+        Plain::NotDns => {
+            let mut shard = Shard::of(half, epoch)?;
+            shard.frame();
+            shard.node(Node::Skipped(Skip::NotDns));
+            return None;
+        }
+        Plain::Dns(packet) => {
+            let mut message = Message::BLANK;
+            if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
+                let mut shard = Shard::of(half, epoch)?;
+                shard.frame();
+                return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction, &mut shard);
+            }
+        }
+        Plain::Other => {}
+    }
+    anew(hook, direction);
+    None
+}
+
+/// Begins a frame anew.
+#[inline(always)]
+fn anew(hook: &impl Hook, direction: Direction) {
+    hook.goes_on(match direction {
+        Direction::Received => RECEIVED,
+        Direction::Sent => SENT,
+    });
+}
+
+/// Counts a datagram, or leaves it to the walk over its records.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "all that is known of it")]
+fn datagram(
+    hook: &impl Hook,
+    frame: &Direct,
+    active: u32,
+    half: &Half,
+    packet: &Packet,
+    message: &mut Message,
+    walk: Walk,
+    direction: Direction,
+    shard: &mut Shard,
+) -> Option<()> {
+    let mut response = answer(frame, half, packet, message, walk, direction, shard)?;
+    let Some(scratch) = scratch::take(shard) else {
+        response.unwalked = true;
+        response.count(shard);
+        return None;
+    };
+    // SAFETY: this frame's own, until it is done with.
+    unsafe {
+        (*scratch).half = active;
+        (*scratch).segment.at = 0;
+    }
+    walked_elsewhere(hook, scratch, response, shard);
+    scratch::give_back(scratch);
+    None
+}
+
+/// Reads a frame, whatever it is.
+#[inline(always)]
+pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
     let (active, epoch) = maps::active()?;
     let half = maps::half(active)?;
     let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
-    let skip = match packet(&frame, Ports::from_all(half.ports)) {
+    let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
             shard.frame();
             if packet.length == 0 {
@@ -59,20 +130,7 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
                     shard.frame();
-                    let mut response = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard)?;
-                    let Some(scratch) = scratch::take(&shard) else {
-                        response.unwalked = true;
-                        response.count(&mut shard);
-                        return None;
-                    };
-                    // SAFETY: as above.
-                    unsafe {
-                        (*scratch).half = active;
-                        (*scratch).segment.at = 0;
-                    }
-                    walked_elsewhere(hook, scratch, response, &mut shard);
-                    scratch::give_back(scratch);
-                    return None;
+                    return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction, &mut shard);
                 }
                 Err(skip) => skip,
             }
@@ -80,31 +138,11 @@ pub(crate) fn frame(hook: &impl Hook, direction: Direction) -> Option<()> {
         Err(skip) => skip,
     };
     if skip == Skip::Truncated && hook.pull(MORE).is_some() {
-        hook.goes_on(match direction {
-            Direction::Received => RECEIVED,
-            Direction::Sent => SENT,
-        });
+        anew(hook, direction);
     }
     shard.frame();
     shard.node(Node::Skipped(skip));
     None
-}
-
-/// Reads the headers of a frame.
-#[inline(always)]
-fn packet(frame: &Direct, ports: Ports) -> Result<Packet, Skip> {
-    match Packet::plain(frame, ports) {
-        Some(packet) => Ok(Packet {
-            addresses: frame.opaque_at(packet.addresses),
-            payload: frame.opaque_at(packet.payload),
-            length: frame.opaque_at(packet.length),
-            fragment: frame.opaque_flag(false),
-            family: if frame.opaque_flag(false) { Family::V6 } else { Family::V4 },
-            transport: if frame.opaque_flag(false) { Transport::Tcp } else { Transport::Udp },
-            ..packet
-        }),
-        None => Packet::read(frame, Link::Ethernet, ports),
-    }
 }
 
 /// Goes on with the next messages of a segment.

@@ -1,6 +1,6 @@
 //! Where the kernel calls: XDP and TC, both ways. Whatever they find, the frame goes on as if they were not there.
 
-use crate::chain::{frame, segment, walk};
+use crate::chain::{any, plain, segment, walk};
 use crate::maps::{TC, XDP};
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
@@ -9,7 +9,13 @@ use wire::Direction;
 
 #[xdp(frags)]
 fn ingress_xdp(context: XdpContext) -> u32 {
-    let _ = frame(&context, Direction::Received);
+    let _ = plain(&context, Direction::Received);
+    xdp_action::XDP_PASS
+}
+
+#[xdp(frags)]
+fn any_xdp(context: XdpContext) -> u32 {
+    let _ = any(&context, Direction::Received);
     xdp_action::XDP_PASS
 }
 
@@ -21,7 +27,13 @@ fn segment_xdp(context: XdpContext) -> u32 {
 
 #[classifier]
 fn ingress_tc(context: TcContext) -> i32 {
-    let _ = frame(&context, Direction::Received);
+    let _ = plain(&context, Direction::Received);
+    TC_ACT_UNSPEC
+}
+
+#[classifier]
+fn any_received_tc(context: TcContext) -> i32 {
+    let _ = any(&context, Direction::Received);
     TC_ACT_UNSPEC
 }
 
@@ -33,7 +45,13 @@ fn received_tc(context: TcContext) -> i32 {
 
 #[classifier]
 fn egress_tc(context: TcContext) -> i32 {
-    let _ = frame(&context, Direction::Sent);
+    let _ = plain(&context, Direction::Sent);
+    TC_ACT_UNSPEC
+}
+
+#[classifier]
+fn any_sent_tc(context: TcContext) -> i32 {
+    let _ = any(&context, Direction::Sent);
     TC_ACT_UNSPEC
 }
 

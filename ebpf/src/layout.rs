@@ -119,8 +119,7 @@ pub const CROWDED: usize = NODE + 2;
 /// A program that others call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Called {
-    /// The map of programs where it must be before the first frame comes. A message does count if it is not there, but
-    /// what is left of its records or of its segment is not read.
+    /// The map of programs where it must be before the first frame comes.
     pub map: &'static str,
     /// Its place there.
     pub index: u32,
@@ -137,18 +136,19 @@ pub const SENT_SEGMENT: u32 = 1;
 /// Goes on with the records of a sent response.
 pub const WALK: u32 = 2;
 
-/// Begins a received frame anew, now that more of it can be seen.
+/// Reads a received frame that is not one of the commonest; or one of which more can be seen now.
 pub const RECEIVED: u32 = 3;
 
-/// Begins a sent frame anew, likewise.
+/// Reads a sent frame, likewise.
 pub const SENT: u32 = 4;
 
 /// All programs that others call.
-pub const CALLED: [Called; 6] = [
+pub const CALLED: [Called; 7] = [
     Called { map: "XDP", index: RECEIVED_SEGMENT, program: "segment_xdp" },
     Called { map: "TC", index: RECEIVED_SEGMENT, program: "received_tc" },
     Called { map: "TC", index: SENT_SEGMENT, program: "sent_tc" },
     Called { map: "TC", index: WALK, program: "walk_tc" },
-    Called { map: "TC", index: RECEIVED, program: "ingress_tc" },
-    Called { map: "TC", index: SENT, program: "egress_tc" },
+    Called { map: "XDP", index: RECEIVED, program: "any_xdp" },
+    Called { map: "TC", index: RECEIVED, program: "any_received_tc" },
+    Called { map: "TC", index: SENT, program: "any_sent_tc" },
 ];

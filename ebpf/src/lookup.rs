@@ -9,7 +9,7 @@ use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
 use core::arch::asm;
-use wire::{Frame as _, Packet, Ports};
+use wire::{Frame as _, Packet, Plain, Ports};
 
 /// The longest name.
 const LENGTH: usize = 64;
@@ -92,7 +92,8 @@ fn trie(context: &XdpContext) -> Option<()> {
 fn name(context: &XdpContext, mut each: impl FnMut(usize, u64)) -> Option<usize> {
     let (start, end) = (context.data(), context.data_end());
     let frame = Direct::new(start, end, 0);
-    let name = Packet::plain(&frame, Ports::DNS)?.payload + HEADER;
+    let Plain::Dns(packet) = Packet::plain(&frame, Ports::DNS) else { return None };
+    let name = packet.payload + HEADER;
     let mut length = 0;
     for _ in 0..LABELS {
         let [label] = frame.read(name.wrapping_add(length))?;

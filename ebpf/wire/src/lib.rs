@@ -20,5 +20,5 @@ pub use count::{Counters, Direction, Field, Node, Skip};
 pub use dns::Message;
 pub use frame::{Frame, Slice};
 pub use name::{Key, Name};
-pub use packet::{Family, Link, Packet, Ports, Transport};
+pub use packet::{Family, Link, Packet, Plain, Ports, Transport};
 pub use read::{Each, read};

@@ -4,7 +4,7 @@
 //! long one; what follows the messages at its front is left alone.
 
 use crate::dns::{self, Header, PastEnd, Place, Walk};
-use crate::{Frame, Link, Message, Packet, Ports, Skip, Transport};
+use crate::{Frame, Link, Message, Packet, Plain, Ports, Skip, Transport};
 
 /// As many messages as are read from one TCP segment.
 pub const SEGMENT: usize = 64;
@@ -28,10 +28,12 @@ impl<T: FnMut(&Packet, &Message)> Each for T {
 /// The reason why there is none; or, behind the messages that there are, [`Skip::Truncated`] if the capture cut off more.
 #[inline(always)]
 pub fn read<F: Frame>(frame: &F, link: Link, ports: Ports, each: &mut impl Each) -> Result<(), Skip> {
-    if link == Link::Ethernet
-        && let Some(packet) = Packet::plain(frame, ports)
-    {
-        return datagram(frame, &packet, each);
+    if link == Link::Ethernet {
+        match Packet::plain(frame, ports) {
+            Plain::Dns(packet) => return datagram(frame, &packet, each),
+            Plain::NotDns => return Err(Skip::NotDns),
+            Plain::Other => {}
+        }
     }
     let packet = Packet::read(frame, link, ports)?;
     if packet.transport == Transport::Tcp {
