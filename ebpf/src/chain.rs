@@ -35,17 +35,13 @@ pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
     let frame = Direct::new(start, end, half.zero);
     match Packet::plain(&frame, Ports::from_all(half.ports)) {
         Plain::NotDns => {
-            let mut shard = Shard::of(half, epoch)?;
-            shard.frame();
-            shard.node(Node::Skipped(Skip::NotDns));
+            Shard::of(half, epoch)?.node(Node::Skipped(Skip::NotDns));
             return None;
         }
         Plain::Dns(packet) => {
             let mut message = Message::BLANK;
             if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
-                let mut shard = Shard::of(half, epoch)?;
-                shard.frame();
-                return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction, &mut shard);
+                return datagram(hook, &frame, (active, epoch), half, &packet, &mut message, walk, direction);
             }
         }
         Plain::Other => {}
@@ -69,18 +65,23 @@ fn anew(hook: &impl Hook, direction: Direction) {
 fn datagram(
     hook: &impl Hook,
     frame: &Direct,
-    active: u32,
+    (active, epoch): (u32, u32),
     half: &Half,
     packet: &Packet,
     message: &mut Message,
     walk: Walk,
     direction: Direction,
-    shard: &mut Shard,
 ) -> Option<()> {
-    let mut response = answer(frame, half, packet, message, walk, direction, shard)?;
-    let Some(scratch) = scratch::take(shard) else {
+    let found = attribute(frame, half, packet, message, direction);
+    // Only now: what it holds would have to wait on the stack.
+    let mut shard = Shard::of(half, epoch)?;
+    if !message.is_query_opcode() {
+        shard.frame();
+    }
+    let mut response = answer(frame, packet, message, walk, direction, found, &mut shard)?;
+    let Some(scratch) = scratch::take(&shard) else {
         response.unwalked = true;
-        response.count(shard);
+        response.count(&mut shard);
         return None;
     };
     // SAFETY: this frame's own, until it is done with.
@@ -88,7 +89,7 @@ fn datagram(
         (*scratch).half = active;
         (*scratch).segment.at = 0;
     }
-    walked_elsewhere(hook, scratch, response, shard);
+    walked_elsewhere(hook, scratch, response, &mut shard);
     scratch::give_back(scratch);
     None
 }
@@ -98,16 +99,16 @@ fn datagram(
 pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
     let (active, epoch) = maps::active()?;
     let half = maps::half(active)?;
-    let mut shard = Shard::of(half, epoch)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
-            shard.frame();
+            let mut shard = Shard::of(half, epoch)?;
             if packet.length == 0 {
                 shard.node(Node::Skipped(Skip::NotDns));
                 return None;
             }
+            shard.frame();
             let packet = Packet { transport: Transport::Tcp, ..packet };
             let Some(scratch) = scratch::take(&shard) else {
                 shard.node(Node::Skipped(Skip::Truncated));
@@ -129,8 +130,7 @@ pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
             let mut message = Message::BLANK;
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
-                    shard.frame();
-                    return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction, &mut shard);
+                    return datagram(hook, &frame, (active, epoch), half, &packet, &mut message, walk, direction);
                 }
                 Err(skip) => skip,
             }
@@ -140,7 +140,10 @@ pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
     if skip == Skip::Truncated && hook.pull(MORE).is_some() {
         anew(hook, direction);
     }
-    shard.frame();
+    let mut shard = Shard::of(half, epoch)?;
+    if skip != Skip::NotDns {
+        shard.frame();
+    }
     shard.node(Node::Skipped(skip));
     None
 }
@@ -186,7 +189,8 @@ fn messages(hook: &impl Hook, direction: Direction, scratch: *mut Scratch) -> Op
         (*scratch).segment.at = at;
         (*scratch).segment.nth = nth;
     }
-    if let Some(response) = answer(&frame, half, &packet, &mut message, walk, direction, &mut shard) {
+    let found = attribute(&frame, half, &packet, &message, direction);
+    if let Some(response) = answer(&frame, &packet, &mut message, walk, direction, found, &mut shard) {
         walked_elsewhere(hook, scratch, response, &mut shard);
     }
     if at != 0 {
@@ -264,22 +268,20 @@ fn next_message(hook: &impl Hook, direction: Direction, shard: &mut Shard) {
     shard.node(Node::Skipped(Skip::Truncated));
 }
 
-/// Counts a message, unless it is one whose records must be read before.
+/// Whether a message counts for a zone: a query received, or a response sent.
 #[inline(always)]
-fn answer(
-    frame: &Direct,
-    half: &Half,
-    packet: &Packet,
-    message: &mut Message,
-    mut walk: Walk,
-    direction: Direction,
-    shard: &mut Shard,
-) -> Option<Response> {
-    let served = matches!((direction, message.response), (Direction::Received, false) | (Direction::Sent, true));
+const fn is_served(message: &Message, direction: Direction) -> bool {
+    matches!((direction, message.response), (Direction::Received, false) | (Direction::Sent, true))
+        && message.is_query_opcode()
+}
+
+/// The slots of a message's zone and of its service prefix; of one that counts for none, those of `other`.
+#[inline(always)]
+fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, direction: Direction) -> (u32, u32) {
     let mut zone = count::OTHER;
     // A number, not an option: what an option does not hold the verifier takes for never written.
     let mut prefix = count::OTHER;
-    if served && message.is_query_opcode() {
+    if is_served(message, direction) {
         zone = zones::find(frame, &message.qname, &Key(half.key), maps::shape(half), &Zones(half.bucket));
         if half.prefixes > 0 {
             let ours = if message.response { packet.source(frame) } else { packet.destination(frame) };
@@ -287,11 +289,23 @@ fn answer(
                 prefix = maps::prefix(half, ours);
             }
         }
-        zone = frame.opaque_u32(zone);
-        prefix = frame.opaque_u32(prefix);
-        if message.response && !walk.is_short(frame, message) {
-            return Some(Response::new(packet, message, walk, zone, prefix));
-        }
+    }
+    (frame.opaque_u32(zone), frame.opaque_u32(prefix))
+}
+
+/// Counts a message, unless it is one whose records must be read before.
+#[inline(always)]
+fn answer(
+    frame: &Direct,
+    packet: &Packet,
+    message: &mut Message,
+    mut walk: Walk,
+    direction: Direction,
+    (zone, prefix): (u32, u32),
+    shard: &mut Shard,
+) -> Option<Response> {
+    if is_served(message, direction) && message.response && !walk.is_short(frame, message) {
+        return Some(Response::new(packet, message, walk, zone, prefix));
     }
     count::count(packet, message, direction, zone, scratch::some(prefix), shard);
     None

@@ -8,7 +8,7 @@
 use wire::count::{CODES, FIELDS, NODE};
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// What the daemon changes while the programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,8 @@ pub type Row = [u64; CODES];
 /// Totals of the node on one CPU: those of `wire::Node`, then the ones below.
 pub type Totals = [u64; 32];
 
-/// Frames that reached the programs, in [`Totals`].
+/// Frames that reached the programs, in [`Totals`]: all but those that are counted there already, each once, as a message
+/// with opcode QUERY over UDP or as not DNS.
 pub const FRAMES: usize = NODE;
 
 /// Rows in use, in [`Totals`]: the next one is this one.

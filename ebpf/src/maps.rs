@@ -128,7 +128,7 @@ impl Shard {
         SLOTS.get_ptr_mut(first.wrapping_add(slot))
     }
 
-    /// Counts a frame that reached the programs.
+    /// Counts a frame of which no other total says that it was one ([`FRAMES`]).
     #[inline(always)]
     pub(crate) fn frame(&mut self) {
         self.total(FRAMES);
@@ -227,8 +227,9 @@ impl Shard {
 impl Counters for Shard {
     #[inline(always)]
     fn node(&mut self, node: Node) {
+        let index = node.index();
         // Linux 6.1 forgets what it knows of a number that is made by OR: the mask must not be left out.
-        self.total(unforeseen(node.index()));
+        self.total(if core::intrinsics::is_val_statically_known(index) { index } else { unforeseen(index) });
     }
 
     #[inline(always)]

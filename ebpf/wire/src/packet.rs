@@ -158,7 +158,7 @@ impl Ports {
     const fn found(self, port: u16) -> u64 {
         const ONES: u64 = 0x0001_0001_0001_0001;
         let [a, b, c, d] = self.0;
-        let all = (a as u64) << 48 | (b as u64) << 32 | (c as u64) << 16 | d as u64;
+        let all = (d as u64) << 48 | (c as u64) << 32 | (b as u64) << 16 | a as u64;
         let differ = all ^ (port as u64).wrapping_mul(ONES);
         differ.wrapping_sub(ONES) & !differ & ONES << 15
     }

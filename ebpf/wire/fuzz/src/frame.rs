@@ -1,7 +1,7 @@
 //! Any bytes as a frame: the first chooses the link. Reading it ends, says at least one thing, and says the same of a
 //! shorter capture or that it was cut.
 
-use wire::{Direction, Field, Link, Message, Node, Packet, Ports, Skip, Slice};
+use wire::{Direction, Field, Link, Message, Node, Packet, Plain, Ports, Skip, Slice};
 
 const LINKS: [Link; 5] = [Link::Ethernet, Link::Cooked, Link::Cooked2, Link::Raw, Link::Loopback];
 
@@ -10,8 +10,11 @@ pub(crate) fn check(bytes: &[u8]) {
     let link = LINKS[usize::from(first) % LINKS.len()];
     let whole = read(link, frame);
     assert!(!whole.is_empty());
-    if let Some(packet) = Packet::plain(&Slice(frame), Ports::DNS) {
-        assert_eq!(Packet::read(&Slice(frame), Link::Ethernet, Ports::DNS), Ok(packet));
+    let slowly = Packet::read(&Slice(frame), Link::Ethernet, Ports::DNS);
+    match Packet::plain(&Slice(frame), Ports::DNS) {
+        Plain::Dns(packet) => assert_eq!(slowly, Ok(packet)),
+        Plain::NotDns => assert_eq!(slowly, Err(Skip::NotDns)),
+        Plain::Other => {}
     }
     let messages = whole.iter().filter(|it| it.is_ok()).count();
     assert!(whole.len() <= messages + 1, "more than one reason");

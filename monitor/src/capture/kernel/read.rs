@@ -8,6 +8,7 @@ use layout::{FRAMES, Keeper, MARKED};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::count::{CODES, FIELDS, NODE, OTHER};
+use wire::{Direction, Family, Node, Skip, Transport};
 
 /// How many slots are looked at in turn at each reading, marked or not.
 const STRIPE: usize = 64;
@@ -63,7 +64,14 @@ impl Read {
 
     /// Frames that reached the programs.
     pub(super) fn frames(&self, maps: &Maps) -> u64 {
-        maps.total(self.half, FRAMES)
+        let transport = Transport::Udp;
+        let both = [Direction::Received, Direction::Sent].into_iter();
+        let all = both.flat_map(|direction| [false, true].map(|response| (direction, response)));
+        let all = all.flat_map(|(direction, response)| {
+            [Family::V4, Family::V6].map(|family| Node::Message { direction, response, transport, family })
+        });
+        let counted = all.chain([Node::Skipped(Skip::NotDns)]).map(|node| maps.total(self.half, node.index()));
+        counted.fold(maps.total(self.half, FRAMES), u64::wrapping_add)
     }
 
     /// The totals now, as those that moved since the last call.
