@@ -187,6 +187,23 @@ impl Shard {
         unsafe { marks.write_volatile(marks.read_volatile() | bit) };
     }
 
+    /// Adds one to each of the info-codes of a slot.
+    #[inline(always)]
+    fn codes(&mut self, slot: u32, keeper: *mut Keeper, codes: u64) {
+        let row = self.row(slot, keeper);
+        let first = self.cpu.wrapping_mul(of_half!(self.half, rows)).wrapping_add(of_half!(self.half, row));
+        let Some(columns) = EXTENDED.get_ptr_mut(first.wrapping_add(row)) else { return };
+        let mut left = codes;
+        for _ in 0..CODES {
+            if left == 0 {
+                break;
+            }
+            // SAFETY: the column is masked to the length of the row.
+            self.add(unsafe { &raw mut (*columns)[unforeseen(left.trailing_zeros() as usize) & (CODES - 1)] });
+            left &= left.wrapping_sub(1);
+        }
+    }
+
     /// The row of a slot within its CPU's: its own, a new one, or that of `other`.
     #[inline(always)]
     fn row(&mut self, slot: u32, keeper: *mut Keeper) -> u32 {
@@ -234,31 +251,29 @@ impl Counters for Shard {
 
     #[inline(always)]
     fn slot(&mut self, slot: u32, field: Field) {
-        let Some(fields) = self.fields(slot) else { return };
-        // What else is counted of a message comes behind one of the other fields.
-        if field != Field::WithExtendedError {
-            // SAFETY: the last word of the slot.
-            self.mark(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
-        }
-        // SAFETY: the index is masked to the length of the slot.
-        self.add(unsafe { &raw mut (*fields)[field as usize & 7] });
+        self.gain(slot, field, 0);
     }
 
     #[inline(always)]
     fn extended_errors(&mut self, slot: u32, codes: u64) {
         let Some(fields) = self.fields(slot) else { return };
         // SAFETY: the last word of the slot.
-        let row = self.row(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() });
-        let first = self.cpu.wrapping_mul(of_half!(self.half, rows)).wrapping_add(of_half!(self.half, row));
-        let Some(columns) = EXTENDED.get_ptr_mut(first.wrapping_add(row)) else { return };
-        let mut left = codes;
-        for _ in 0..CODES {
-            if left == 0 {
-                break;
-            }
-            // SAFETY: the column is masked to the length of the row.
-            self.add(unsafe { &raw mut (*columns)[unforeseen(left.trailing_zeros() as usize) & (CODES - 1)] });
-            left &= left.wrapping_sub(1);
+        self.codes(slot, unsafe { (&raw mut (*fields)[FIELDS]).cast() }, codes);
+    }
+
+    /// Finds the slot once for all of it.
+    #[inline(always)]
+    fn gain(&mut self, slot: u32, field: Field, codes: u64) {
+        let Some(fields) = self.fields(slot) else { return };
+        // SAFETY: the last word of the slot.
+        let keeper: *mut Keeper = unsafe { (&raw mut (*fields)[FIELDS]).cast() };
+        self.mark(slot, keeper);
+        // SAFETY: the index is masked to the length of the slot.
+        self.add(unsafe { &raw mut (*fields)[field as usize & 7] });
+        if codes != 0 {
+            // SAFETY: as above.
+            self.add(unsafe { &raw mut (*fields)[Field::WithExtendedError as usize] });
+            self.codes(slot, keeper, codes);
         }
     }
 }

@@ -173,6 +173,16 @@ pub trait Counters {
     fn slot(&mut self, slot: u32, field: Field);
     /// Adds one to each info-code of `codes` (bit n: info-code n; bit 63: any above 62) in a slot.
     fn extended_errors(&mut self, slot: u32, codes: u64);
+
+    /// Adds one to a field of a slot and, if there are any, the extended errors that came with it.
+    #[inline(always)]
+    fn gain(&mut self, slot: u32, field: Field, codes: u64) {
+        self.slot(slot, field);
+        if codes != 0 {
+            self.slot(slot, Field::WithExtendedError);
+            self.extended_errors(slot, codes);
+        }
+    }
 }
 
 /// Counts a message that went `direction`, belongs to zone `zone` and, maybe, to service prefix `prefix`.
@@ -236,10 +246,6 @@ impl Gain {
     /// Adds it.
     #[inline(always)]
     pub fn add(self, slot: u32, counters: &mut impl Counters) {
-        counters.slot(slot, self.field);
-        if self.codes != 0 {
-            counters.slot(slot, Field::WithExtendedError);
-            counters.extended_errors(slot, self.codes);
-        }
+        counters.gain(slot, self.field, self.codes);
     }
 }

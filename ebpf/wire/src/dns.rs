@@ -12,6 +12,9 @@ const OPT: u16 = 41;
 /// The option that carries an Extended DNS Error (RFC 8914 section 2).
 const EXTENDED_ERROR: u16 = 15;
 
+/// As many records as are passed over in a short walk.
+const SHORT: usize = 4;
+
 /// What there is to count of one DNS message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -250,22 +253,54 @@ impl Walk {
         (self.at, self.end)
     }
 
-    /// Finishes at once if there is no record, or just one: an OPT record without options. Else nothing has changed.
+    /// Finishes at once if there are but a few records whose owners are compression pointers, and then maybe an OPT record
+    /// without options, or with an extended error alone. Else nothing has changed.
     #[must_use]
     #[inline(always)]
     pub fn is_short<F: Frame>(&mut self, frame: &F, message: &mut Message) -> bool {
-        if self.before != 0 || self.additional > 1 {
-            return false;
+        let Some((extended, code)) = self.shortly(frame) else { return false };
+        message.rcode |= u16::from(extended) << 4;
+        if let Some(code) = code {
+            message.extended_errors |= 1 << usize::from(code).min(OTHER_CODES);
+        }
+        true
+    }
+
+    /// The upper bits of the RCODE, and the info-code.
+    #[inline(always)]
+    fn shortly<F: Frame>(&self, frame: &F) -> Option<(u8, Option<u16>)> {
+        let mut at = self.at;
+        let mut before = self.before;
+        for _ in 0..SHORT {
+            if before == 0 {
+                break;
+            }
+            let [owner, .., l0, l1] = frame.read::<12>(at)?;
+            at = frame.opaque_at(at.wrapping_add(12).wrapping_add(usize::from(u16::from_be_bytes([l0, l1]))));
+            before = before.wrapping_sub(1);
+            if owner < 0xC0 || at > self.end {
+                return None;
+            }
+        }
+        if before != 0 || self.additional > 1 {
+            return None;
         }
         if self.additional == 0 {
-            return true;
+            return Some((0, None));
         }
-        if self.at.wrapping_add(11) > self.end {
-            return false;
+        let options = at.wrapping_add(11);
+        let [0, 0, 41, _, _, extended, _, _, _, l0, l1] = frame.read(at)? else { return None };
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        if options.wrapping_add(length) > self.end {
+            return None;
         }
-        let Some([0, 0, 41, _, _, extended, _, _, _, 0, 0]) = frame.read(self.at) else { return false };
-        message.rcode |= u16::from(extended) << 4;
-        true
+        if length == 0 {
+            return Some((extended, None));
+        }
+        let [c0, c1, o0, o1, i0, i1] = frame.read(options)?;
+        let alone = usize::from(u16::from_be_bytes([o0, o1])).wrapping_add(4) == length;
+        let is_error = u16::from_be_bytes([c0, c1]) == EXTENDED_ERROR;
+        (alone && is_error && length >= 6).then_some((extended, Some(u16::from_be_bytes([i0, i1]))))
     }
 
     /// The same, of which a verifier knows nothing any more.

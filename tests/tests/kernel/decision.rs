@@ -84,8 +84,9 @@ fn what_preempts_another_frame_does_without_its_scratch_and_says_so() {
     let Some(mut both) = Both::new() else { return };
     both.kernel.preempt(true).unwrap();
     let asked = query("www.example.com.");
-    let answer = record(&[0xC0, 12], 1, &[192, 0, 2, 1]);
-    let answered = message(RESPONSE, 0, &name("www.example.com."), [&[answer], &[], &[opt(0, &[ede(22, b"")])]]);
+    // More answers than are passed over at once.
+    let answers = vec![record(&[0xC0, 12], 1, &[192, 0, 2, 1]); 8];
+    let answered = message(RESPONSE, 0, &name("www.example.com."), [&answers, &[], &[opt(0, &[ede(22, b"")])]]);
     both.agree("a query", &plain(&asked));
     let mut more = |frame: &[u8], node: Node| {
         let before = both.counted.node.get(&node.index()).copied().unwrap_or_default();
