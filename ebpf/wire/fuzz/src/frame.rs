@@ -12,7 +12,10 @@ pub(crate) fn check(bytes: &[u8]) {
     assert!(!whole.is_empty());
     let slowly = Packet::read(&Slice(frame), Link::Ethernet, Ports::DNS);
     match Packet::plain(&Slice(frame), Ports::DNS) {
-        Plain::Dns(packet) => assert_eq!(slowly, Ok(packet)),
+        Plain::Dns(packet) => {
+            assert_eq!(slowly, Ok(packet));
+            at_once(frame, &packet, link, &whole);
+        }
         Plain::NotDns => assert_eq!(slowly, Err(Skip::NotDns)),
         Plain::Other => {}
     }
@@ -23,6 +26,15 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     for length in [frame.len() / 2, frame.len() * 3 / 4, frame.len().saturating_sub(1)] {
         shorter(&whole, &read(link, &frame[..length]));
+    }
+}
+
+/// A short walk finds what the long one does.
+fn at_once(frame: &[u8], packet: &Packet, link: Link, whole: &[Result<(Packet, Message), Skip>]) {
+    let mut message = Message::BLANK;
+    let Ok(mut walk) = wire::read::datagram_question(&Slice(frame), packet, &mut message) else { return };
+    if link == Link::Ethernet && message.response && walk.is_short(&Slice(frame), &mut message) {
+        assert_eq!(whole, [Ok((*packet, message))]);
     }
 }
 
