@@ -304,6 +304,7 @@ mod tests {
 
         channel siem
           posts to   https://siem.example.net/...
+          says       CloudEvents 1.0
           signs      secrets: 1
           trusts     the system's authorities
           tries      5s at a time
