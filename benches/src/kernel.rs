@@ -95,8 +95,13 @@ impl Bench {
         let nothing = Varied::new(hook, &frames, Called::Named("empty"))?;
         let hash = Varied::new(hook, &frames, Called::Peer(Peer::Hash, zones))?;
         let trie = Varied::new(hook, &frames, Called::Peer(Peer::Trie, zones))?;
+        let line = Varied::new(hook, &frames, Called::Named(LINE))?;
         let net = |program: &Varied| program.run(&frames[0]) - nothing.run(&frames[0]);
-        let [ours, hash, trie] = in_turn(PEER_ROUNDS, [&mut || net(&ours), &mut || net(&hash), &mut || net(&trie)]);
+        let [ours, line, hash, trie] =
+            in_turn(PEER_ROUNDS, [&mut || net(&ours), &mut || net(&line), &mut || net(&hash), &mut || net(&trie)]);
+        if zones == MILLION {
+            table::peer("the limit: one line of an array of as many bytes", "ns", &line, &ours, None);
+        }
         table::peer("by BPF_MAP_TYPE_HASH, each suffix", "ns", &hash, &ours, None);
         table::peer("by BPF_MAP_TYPE_LPM_TRIE, the name turned round", "ns", &trie, &ours, None);
         Ok(())
@@ -119,6 +124,12 @@ pub(crate) fn varied(many: usize, mut message: impl FnMut(&mut Chance) -> Vec<u8
     };
     (0..many).map(frame).collect()
 }
+
+/// A program that looks at a line of memory, and does nothing else.
+const LINE: &str = "line";
+
+/// As many lines of memory as a table of a million zones has; the program knows it too.
+const LINES: u32 = 1 << 18;
 
 /// What is called once the name is written.
 #[derive(Clone, Copy)]
@@ -181,6 +192,9 @@ impl Varied {
         let many = u32::try_from(frames.len())?;
         let mut loader = aya::EbpfLoader::new();
         loader.map_max_entries("BYTES", many);
+        if matches!(called, Called::Named(LINE)) {
+            loader.map_max_entries("LINES", LINES);
+        }
         if let Called::Peer(peer, zones) = called {
             loader.map_max_entries(peer.map(), u32::try_from(zones)?);
         }
