@@ -54,7 +54,7 @@ pub(super) fn body(letter: &Letter, severity: Severity) -> String {
             "desc": sentence(signal),
             "types": [signal.kind],
             // A rule with thresholds.
-            "analytic": { "name": signal.condition, "type_id": 1, "type": "Rule" },
+            "analytic": { "uid": signal.condition, "name": signal.condition, "type_id": 1, "type": "Rule" },
         },
         "resources": [{ "type": kind, "name": if name.is_empty() { &letter.sender.node } else { name } }],
         "unmapped": { "signal": flat(letter) },
