@@ -4,6 +4,7 @@ pub mod attribution;
 pub mod batch;
 mod bypass;
 pub mod collector;
+pub mod drops;
 pub mod file;
 #[cfg(test)]
 mod frames;

@@ -8,30 +8,36 @@ use core::time::Duration;
 /// Sight is lost at once and comes back slowly: only after a whole window without a reason and without loss over the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Blindness {
-    /// Frames that reached the capture, and frames lost.
-    frames: Series<2>,
-    last: Option<[u64; 2]>,
+    /// Frames that reached the capture, frames it lost, and frames that interfaces lost.
+    frames: Series<3>,
+    last: Option<[u64; 3]>,
     blind: bool,
     clear: Option<Time>,
     share: Option<f64>,
+    missed: Option<f64>,
 }
+
+/// Interfaces count what nobody here speaks (spanning tree, LLDP) among what they lost. So few frames, and so small a share of all, are no
+/// harm.
+const FEW_MISSED: u64 = 10;
+const SMALL_SHARE: f64 = 0.001;
 
 impl Blindness {
     pub(crate) const fn new() -> Self {
-        Self { frames: Series::new(0), last: None, blind: false, clear: None, share: None }
+        Self { frames: Series::new(0), last: None, blind: false, clear: None, share: None, missed: None }
     }
 
     /// Counts the frames of a sample. Those of a new generation begin anywhere.
     pub(crate) fn count(&mut self, sight: &Sight, clock: &Clock, fresh: bool) {
-        let now = [sight.frames, sight.dropped];
+        let now = [sight.frames, sight.dropped, sight.missed];
         let before = if fresh { now } else { self.last.unwrap_or(now) };
         self.last = Some(now);
-        let mut grown = [0; 2];
+        let mut grown = [0; 3];
         for (grown, (now, before)) in grown.iter_mut().zip(now.into_iter().zip(before)) {
             let by = now.wrapping_sub(before);
             *grown = if by > 1 << 63 { 0 } else { by };
         }
-        if grown != [0; 2] {
+        if grown != [0; 3] {
             self.frames.add(clock.last(), clock.first(), grown);
         }
     }
@@ -45,7 +51,12 @@ impl Blindness {
         window: Duration,
         limit: f64,
     ) -> Option<State> {
-        self.share = clock.base(window).and_then(|base| self.frames.increase(base)).map(share);
+        let increase = clock.base(window).and_then(|base| self.frames.increase(base));
+        self.share = increase.map(|[frames, lost, _]| share(frames, lost));
+        self.missed = increase
+            .filter(|&[_, _, missed]| missed >= FEW_MISSED)
+            .map(|[frames, _, missed]| share(frames, missed))
+            .filter(|&share| share >= SMALL_SHARE);
         if !sight.blind.is_empty() || self.share.is_some_and(|share| share > limit) {
             self.clear = None;
             return (!core::mem::replace(&mut self.blind, true)).then_some(State::Met);
@@ -72,6 +83,11 @@ impl Blindness {
         self.share
     }
 
+    /// The share of frames that interfaces lost over the window, if it is one that matters.
+    pub(crate) const fn missed(&self) -> Option<f64> {
+        self.missed
+    }
+
     pub(crate) const fn is_blind(&self) -> bool {
         self.blind
     }
@@ -91,7 +107,7 @@ impl Blindness {
     }
 }
 
-fn share([frames, lost]: [u64; 2]) -> f64 {
+fn share(frames: u64, lost: u64) -> f64 {
     if lost == 0 { 0.0 } else { lost as f64 / (frames as f64 + lost as f64) }
 }
 
@@ -124,6 +140,22 @@ mod tests {
         assert_eq!(Trace::new().run(50, 0, 0), []);
     }
 
+    #[test]
+    fn what_interfaces_lose_is_harm_and_no_blindness_unless_it_is_hardly_anything() {
+        let mut trace = Trace::new();
+        trace.run(20, 10_000, 0);
+        trace.missed(10, 10_000, 9);
+        assert_eq!(trace.blindness.missed(), None, "90 of 100,000");
+        trace.missed(10, 10_000, 11);
+        assert!(trace.blindness.missed().is_some_and(|share| (0.001..0.0012).contains(&share)));
+        assert!(!trace.blindness.is_blind());
+        trace.run(20, 10, 0);
+        assert_eq!(trace.blindness.missed(), None);
+        trace.missed(1, 10, 9);
+        assert_eq!(trace.blindness.missed(), None, "9 of 109");
+        assert_eq!(trace.blindness.share(), Some(0.0));
+    }
+
     struct Trace {
         clock: Clock,
         blindness: Blindness,
@@ -134,6 +166,13 @@ mod tests {
     impl Trace {
         fn new() -> Self {
             Self { clock: Clock::default(), blindness: Blindness::new(), sight: Sight::default(), at: 0 }
+        }
+
+        fn missed(&mut self, ticks: usize, frames: u64, missed: u64) {
+            for _ in 0..ticks {
+                self.sight.missed += missed;
+                assert_eq!(self.run(1, frames, 0), []);
+            }
         }
 
         fn run(&mut self, ticks: usize, frames: u64, dropped: u64) -> Vec<(usize, State)> {

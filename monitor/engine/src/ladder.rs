@@ -53,7 +53,7 @@ pub struct Ladder {
 pub struct Evidence {
     /// At least this share of the queries that came to the route's prefix went without a response, 0 to 1.
     pub unanswered: Option<f64>,
-    /// Frames were lost before the capture could read them.
+    /// Frames were lost before the capture could read them, or by the interfaces that are counted.
     pub drops: bool,
 }
 

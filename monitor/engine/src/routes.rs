@@ -128,7 +128,11 @@ impl Engine {
             let share = self.blindness.share().filter(|&share| evidence.drops && share > 0.0)?;
             Some(format!("{:.3} % of frames lost", share * 100.0))
         };
-        unanswered().or_else(lost)
+        let missed = || {
+            let share = self.blindness.missed().filter(|_| evidence.drops)?;
+            Some(format!("{:.3} % of frames dropped by interfaces", share * 100.0))
+        };
+        unanswered().or_else(lost).or_else(missed)
     }
 
     /// The service prefix of a route; the node if it is none.

@@ -54,4 +54,7 @@ pub struct Sight {
     pub frames: u64,
     /// Frames that were lost before it could read them (wrapping total).
     pub dropped: u64,
+    /// Frames that the interfaces themselves say they lost (wrapping total). That is harm, and no blindness: what comes in is
+    /// still counted.
+    pub missed: u64,
 }

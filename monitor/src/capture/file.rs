@@ -232,7 +232,7 @@ impl<'a, F: FnMut(Sample)> Ticks<'a, F> {
 
     fn sample(&mut self) {
         self.batch.settle(self.attribution, &mut self.tally);
-        let sight = Sight { blind: Vec::new(), frames: self.frames, dropped: 0 };
+        let sight = Sight { blind: Vec::new(), frames: self.frames, dropped: 0, missed: 0 };
         let at = Time(u64::try_from(self.next).unwrap_or(0));
         (self.each)(collector::merge(&mut [&mut self.tally], 0, at, Wall(self.next), sight));
         self.next = self.next.saturating_add(self.tick);

@@ -33,16 +33,11 @@ pub(super) fn here() -> String {
 
 /// Looks an interface up; `None` if there is none of this name.
 pub(super) fn look(name: &str) -> Option<Interface> {
-    let c_name = CString::new(name).ok()?;
-    // SAFETY: the name is a C string for the length of the call.
-    let index = unsafe { libc::if_nametoindex(c_name.as_ptr()) };
-    if index == 0 {
-        return None;
-    }
+    let index = number_of(name)?;
     let socket = socket(libc::AF_INET, libc::SOCK_DGRAM).ok()?;
     // SAFETY: ifreq is plain memory, for which zeros are valid.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(c_name.as_bytes()) {
+    for (to, from) in request.ifr_name.iter_mut().zip(name.as_bytes()) {
         *to = from.cast_signed();
     }
     // SAFETY: SIOCGIFFLAGS reads ifr_name and writes ifru_flags of the request, which outlives the call.
@@ -63,6 +58,14 @@ pub(super) fn look(name: &str) -> Option<Interface> {
         loopback: flags & libc::IFF_LOOPBACK != 0,
         ethernet: hardware == libc::ARPHRD_ETHER,
     })
+}
+
+/// The number of the interface of this name.
+pub(super) fn number_of(name: &str) -> Option<u32> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the name is a C string for the length of the call.
+    let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    (index != 0).then_some(index)
 }
 
 /// What the interface of this number is called now; `None` if there is none here.

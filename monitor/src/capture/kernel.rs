@@ -299,7 +299,7 @@ impl Kernel {
 
     fn sight(&self) -> Sight {
         let blind = |port: &Port| port.blind().map(|why| format!("{}: {why}", port.interface));
-        Sight { blind: self.ports.iter().filter_map(blind).collect(), frames: self.frames(), dropped: 0 }
+        Sight { blind: self.ports.iter().filter_map(blind).collect(), frames: self.frames(), dropped: 0, missed: 0 }
     }
 }
 

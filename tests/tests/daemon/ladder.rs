@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use tests::daemon::{BUSY, DEMOTED, Oopsd, SOON};
+use tests::frames::send_frames;
 use tests::lab::until;
 use tests::site::Site;
 
@@ -43,6 +44,38 @@ fn over_its_budget_a_route_stays_and_the_way_back_is_open() -> Result<()> {
     load.more(2_000)?;
     ensure!(table(&site)?.is_empty(), "{}", table(&site)?);
     Ok(())
+}
+
+#[test]
+fn what_the_interface_drops_is_evidence_and_an_interface_made_anew_is_not() -> Result<()> {
+    let config = [BUSY, DEMOTED, LADDER, "evidence = { drops = true }"].concat();
+    let Some((site, oopsd)) = Site::watched(&config)? else { return Ok(()) };
+    dropped(&site, 200)?;
+    site.cable_anew()?;
+    let load = site.queries(2_000)?;
+    let held = || oopsd.stderr().contains("no-evidence").then_some(());
+    until("it is held back", SOON, held).with_context(|| oopsd.stderr())?;
+    load.more(2_000)?;
+    ensure!(table(&site)?.is_empty(), "{}\n{}", table(&site)?, oopsd.stderr());
+    let flood = until_stepped(&site, &oopsd);
+    drop(load);
+    flood
+}
+
+/// Has the host drop frames until it makes a step.
+fn until_stepped(site: &Site, oopsd: &Oopsd) -> Result<()> {
+    let because = || {
+        dropped(site, 100).ok()?;
+        oopsd.stderr().contains("% of frames dropped by interfaces").then_some(())
+    };
+    until("a step because of it", SOON, because).with_context(|| oopsd.stderr())?;
+    oopsd.shows_route("seen", "192.0.2.0/24", "prepend 1")
+}
+
+/// Sends the host frames of a protocol that it does not speak, which its interface counts as dropped.
+fn dropped(site: &Site, frames: usize) -> Result<()> {
+    let frame = [&[2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x88, 0xb5][..], &[0; 46]].concat();
+    send_frames(&site.client, frames, &frame)
 }
 
 fn is_plain(site: &Site, oopsd: &Oopsd) -> Result<()> {

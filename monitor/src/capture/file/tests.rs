@@ -24,7 +24,7 @@ fn every_frame_counts_in_the_tick_it_belongs_to() {
         samples.iter().all(|sample| sample.at.0 == u64::try_from(sample.wall.0).unwrap() && sample.generation == 0)
     );
     assert_eq!(samples[1].moved[0].slot, 1);
-    assert_eq!(samples[3].sight, Sight { blind: vec![], frames: 4, dropped: 0 });
+    assert_eq!(samples[3].sight, Sight { blind: vec![], frames: 4, dropped: 0, missed: 0 });
 }
 
 #[test]

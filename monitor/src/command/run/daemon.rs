@@ -6,6 +6,7 @@ mod routing;
 use super::source::Source;
 use super::{Error, Order};
 use crate::capture::attribution::Attribution;
+use crate::capture::drops::Drops;
 use crate::capture::kernel::Kernel;
 use crate::capture::running::Running;
 use crate::channel::{self, Channels};
@@ -38,6 +39,7 @@ pub(super) struct Daemon {
     started: Instant,
     attribution: Arc<Attribution>,
     capture: Running,
+    drops: Drops,
     engine: Engine,
     channels: Channels,
     routers: Routers,
@@ -113,6 +115,7 @@ impl Daemon {
             started,
             attribution,
             capture,
+            drops: Drops::default(),
             channels,
             routers,
             board,
@@ -123,6 +126,7 @@ impl Daemon {
             found: false,
         };
         daemon.listen();
+        daemon.watch_drops();
         Ok(daemon)
     }
 
@@ -151,7 +155,8 @@ impl Daemon {
 
     fn tick(&mut self) -> io::Result<()> {
         let taken = Instant::now();
-        let sample = self.capture.sample(self.time(taken), wall());
+        let mut sample = self.capture.sample(self.time(taken), wall());
+        sample.sight.missed = self.drops.total();
         self.learn();
         self.find();
         self.engine.troubled([self.routers.troubles(), self.channels.troubles()].concat());
@@ -257,9 +262,11 @@ impl Daemon {
             return Err(error);
         }
         let taken = Instant::now();
-        let last = self.capture.replace(&config.capture, &attribution, self.time(taken), wall());
+        let mut last = self.capture.replace(&config.capture, &attribution, self.time(taken), wall());
+        last.sight.missed = self.drops.total();
         self.attribution = attribution;
         self.config = config;
+        self.watch_drops();
         Ok((last, taken))
     }
 
@@ -267,7 +274,8 @@ impl Daemon {
     pub(super) fn stop(mut self) -> Result<(), Error> {
         let taken = Instant::now();
         self.capture.stop();
-        let last = self.capture.sample(self.time(taken), wall());
+        let mut last = self.capture.sample(self.time(taken), wall());
+        last.sight.missed = self.drops.total();
         let _ = self.engine.step(&last);
         if let Some(state) = self.state.take() {
             state.close(self.engine.records());

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::control::Control;
 use crate::router;
 use crate::state::{self, State};
-use engine::{Action, Engine, HeldBack, Intent, Route, Time};
+use engine::{Action, Engine, HeldBack, Intent, Policy, Route, Time};
 use std::time::Instant;
 
 impl Daemon {
@@ -55,6 +55,19 @@ impl Daemon {
                 let folder = folder.display();
                 tracing::warn!("no control socket in {folder}, so `oopsd outbox` cannot retry or drop: {error}");
             }
+        }
+    }
+
+    /// Has interfaces asked what they lost, where a route wants to know.
+    pub(super) fn watch_drops(&mut self) {
+        let asks = |route: &Route| match &route.policy {
+            Policy::Demote(ladder) => ladder.evidence.is_some_and(|evidence| evidence.drops),
+            Policy::Absorb => false,
+        };
+        let wanted = self.config.plan.routes.iter().any(asks);
+        let interfaces = if wanted { self.config.capture.interfaces.as_slice() } else { &[] };
+        if let Err(error) = self.drops.watch(interfaces) {
+            tracing::warn!("nobody asks what interfaces lost, so that this is no evidence: {error}");
         }
     }
 
