@@ -5,17 +5,21 @@
 
 pub mod announcement;
 pub mod bird;
+mod error;
 pub mod exabgp;
 pub mod gobgp;
 pub mod kernel_table;
 mod reconcile;
+mod retire;
+
+pub use error::Error;
 
 use engine::{Action, Intent, Route, Troubled};
 use ipnet::IpNet;
 use reconcile::Reconciler;
+use retire::Retiring;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
-use thiserror::Error;
 use tokio::runtime::Handle;
 
 /// A router as configured.
@@ -96,54 +100,6 @@ pub struct Status {
     pub error: Option<String>,
 }
 
-/// Why a route is not as wanted, or the routers could not start.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// A route names a router that is not configured.
-    #[error("route {prefix}: there is no router {router:?}")]
-    UnknownRouter {
-        /// The route's prefix.
-        prefix: String,
-        /// The name it gives.
-        router: String,
-    },
-    /// A route's prefix has no meaning, has host bits set, or is a default route.
-    #[error("route {prefix:?}: not a prefix that may be announced, such as 192.0.2.0/24 (never a default route)")]
-    Prefix {
-        /// As it was given.
-        prefix: String,
-    },
-    /// Applied without complaint, and read back as something else.
-    #[error(
-        "{prefix} on router {router:?} was set to {wanted} and reads back as {seen}: is another program changing it?"
-    )]
-    NotKept {
-        /// The router.
-        router: String,
-        /// The prefix.
-        prefix: IpNet,
-        /// What was applied.
-        wanted: Action,
-        /// What was read back.
-        seen: Action,
-    },
-    /// The kernel table refused.
-    #[error(transparent)]
-    KernelTable(#[from] kernel_table::Error),
-    /// BIRD did not.
-    #[error(transparent)]
-    Bird(#[from] bird::Error),
-    /// ExaBGP did not.
-    #[error(transparent)]
-    Exabgp(#[from] exabgp::Error),
-    /// GoBGP did not.
-    #[error(transparent)]
-    Gobgp(#[from] gobgp::Error),
-    /// An announcement is left alone.
-    #[error(transparent)]
-    Announcement(#[from] announcement::Error),
-}
-
 /// All routers, running: keeps what is seen equal to what is wanted.
 ///
 /// Dropping it stops the work and leaves every route as it is.
@@ -152,6 +108,8 @@ pub struct Routers {
     reconcilers: Vec<(Config, Reconciler)>,
     /// What of a BIRD outlives a reload, by router: other ladders do not make another router.
     birds: BTreeMap<String, bird::Lasting>,
+    /// Kernel tables that are not used any more, until nothing of ours is in them.
+    retiring: Vec<Retiring>,
     dry_run: bool,
     runtime: Handle,
 }
@@ -164,7 +122,8 @@ impl Routers {
     /// # Errors
     /// A route that names no router or no prefix; a socket that cannot be opened. A table that cannot be read is retried and in [`Self::status`].
     pub fn start(configs: &[Config], routes: &[Route], dry_run: bool, runtime: Handle) -> Result<Self, Error> {
-        let mut routers = Self { reconcilers: Vec::new(), birds: BTreeMap::new(), dry_run, runtime };
+        let mut routers =
+            Self { reconcilers: Vec::new(), birds: BTreeMap::new(), retiring: Vec::new(), dry_run, runtime };
         routers.replace(configs, routes)?;
         Ok(routers)
     }
@@ -188,13 +147,18 @@ impl Routers {
         for (config, prefixes) in configs.iter().zip(&prefixes) {
             if !self.reconcilers.iter().any(|(running, _)| running == config) {
                 let reconciler = self.reconciler(config, prefixes)?;
-                if let Some((_, former)) = self.reconcilers.iter().find(|(former, _)| former.name() == config.name()) {
+                if let Some((before, former)) =
+                    self.reconcilers.iter().find(|(former, _)| former.name() == config.name())
+                {
                     reconciler.inherit(former);
+                    if left_table(before, config).is_some() {
+                        reconciler.take_over(former);
+                    }
                 }
                 fresh.push((config.clone(), reconciler));
             }
         }
-        self.reconcilers.retain(|(running, _)| configs.contains(running));
+        self.retire(configs, &fresh);
         for (config, prefixes) in configs.iter().zip(&prefixes) {
             if let Some((_, reconciler)) = self.reconcilers.iter().find(|(running, _)| running == config) {
                 reconciler.replace(prefixes);
@@ -202,6 +166,23 @@ impl Routers {
         }
         self.reconcilers.extend(fresh);
         Ok(())
+    }
+
+    /// Lets go of what is not configured any more; of a kernel table in whose place there is another, once that one stands.
+    fn retire(&mut self, configs: &[Config], fresh: &[(Config, Reconciler)]) {
+        self.retiring.retain(|retiring| !retiring.is_over() && configs.iter().all(|config| !retiring.is_of(config)));
+        let (staying, gone) =
+            std::mem::take(&mut self.reconcilers).into_iter().partition(|(running, _)| configs.contains(running));
+        self.reconcilers = staying;
+        for (before, former) in gone {
+            let Some((now, next)) = fresh.iter().find(|(now, _)| now.name() == before.name()) else { continue };
+            let Some(table) = left_table(&before, now).filter(|_| !self.dry_run) else { continue };
+            let elsewhere = configs.iter().any(|config| matches!(config, Config::KernelTable(it) if it.table == table));
+            if !elsewhere {
+                let _entered = self.runtime.enter();
+                self.retiring.push(Retiring::start(table, former, next));
+            }
+        }
     }
 
     fn reconciler(&self, config: &Config, prefixes: &BTreeSet<IpNet>) -> Result<Reconciler, Error> {
@@ -238,6 +219,25 @@ impl Routers {
         }
     }
 
+    /// The routes that somebody else changed and that are to be put back, by router: each waits for [`Self::answer`]. Who never calls this is
+    /// not asked.
+    #[must_use]
+    pub fn asking(&self) -> Vec<(String, String)> {
+        let asking = self.reconcilers.iter().flat_map(|(config, reconciler)| {
+            let all = reconciler.asking().into_iter();
+            all.map(|prefix| (config.name().to_owned(), prefix.to_string()))
+        });
+        asking.collect()
+    }
+
+    /// Says whether such a route may be put back now.
+    pub fn answer(&self, router: &str, prefix: &str, may: bool) {
+        let found = self.reconcilers.iter().find(|(config, _)| config.name() == router);
+        if let (Some((_, reconciler)), Ok(prefix)) = (found, prefix.parse()) {
+            reconciler.answer(prefix, may);
+        }
+    }
+
     /// The routes that are not as wanted, and will not soon be: for [`engine::Engine::troubled`].
     #[must_use]
     pub fn troubles(&self) -> Vec<Troubled> {
@@ -249,6 +249,12 @@ impl Routers {
     pub fn status(&self) -> Vec<Status> {
         self.reconcilers.iter().flat_map(|(_, reconciler)| reconciler.status()).collect()
     }
+}
+
+/// The kernel table that is left for whatever router has this name now.
+fn left_table(before: &Config, now: &Config) -> Option<u32> {
+    let table = |config: &Config| if let Config::KernelTable(it) = config { Some(it.table) } else { None };
+    table(before).filter(|left| table(now) != Some(*left))
 }
 
 fn prefixes_of(router: &str, routes: &[Route]) -> Result<BTreeSet<IpNet>, Error> {

@@ -4,9 +4,10 @@
 
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
+use std::fs;
 use std::time::Instant;
 use tests::lab::bird::{self, Bird, HOST, Session};
-use tests::lab::{self, Namespace, until};
+use tests::lab::{self, Namespace, Running, until};
 use tests::routers::Routers;
 
 const V4: &str = "192.0.2.0/24";
@@ -142,6 +143,60 @@ fn a_reload_keeps_what_was_wanted_and_leaves_a_route_it_no_longer_has() -> Resul
     oopsd.sees(V4, &longer(1))?;
     ensure!(lab.table() == table, "the table is another: {}", lab.table());
     lab.undisturbed(&before, 0)
+}
+
+#[test]
+fn another_table_takes_over_what_stands_in_the_one_before_and_that_is_emptied() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let others = format!("blackhole 198.51.100.0/24 table {TABLE} proto 253 metric 101");
+    lab.host.ip(&format!("route add {others}"))?;
+    let mut oopsd = lab.oopsd("wet")?;
+    lab.announced(&mut oopsd, [2, 0])?;
+    oopsd.want(V6, "withdraw")?;
+    oopsd.sees(V6, "withdraw")?;
+    let log = tempfile::NamedTempFile::new()?;
+    let mut monitor = lab.host.command("ip");
+    let _monitor = Running::start(monitor.args(["monitor", "route"]).stdout(log.reopen()?))?;
+    let said = || fs::read_to_string(log.path()).unwrap_or_default();
+    // It listens once it hears of this.
+    until("it listens", SOON, || {
+        let _ = lab.host.ip("route add blackhole 203.0.113.0/24 table 77");
+        let _ = lab.host.ip("route del blackhole 203.0.113.0/24 table 77");
+        said().contains("203.0.113.0/24").then_some(())
+    })?;
+
+    let text = config(&[V4, V6]);
+    let moved = text.replace(&format!("table = {TABLE}"), "table = 5454");
+    oopsd.reload(&moved)?;
+    let table = |number: u32| {
+        let show = |family| lab.host.ip(&format!("{family} route show table {number}")).unwrap_or_default();
+        show("-4") + &show("-6")
+    };
+    until("the old table is empty", SOON, || (table(TABLE).lines().count() == 1).then_some(()))
+        .with_context(|| table(TABLE))?;
+    ensure!(table(TABLE).contains("198.51.100.0/24"), "of no route of oopsd's, and gone: {}", table(TABLE));
+    let new = table(5454);
+    ensure!(new.contains("192.0.2.0/24 proto 253 metric 102") && new.contains("dev oopsd5454"), "{new}");
+    let heard = || said().lines().filter(|line| line.contains("Deleted") && line.contains("proto 253")).count() >= 2;
+    until("both are heard of", SOON, || heard().then_some(())).with_context(said)?;
+    for prefix in [V4, V6] {
+        let at = |deleted: bool, table: &str| {
+            let of = |line: &&str| line.contains(prefix) && line.contains(table) && line.contains("Deleted") == deleted;
+            said().lines().position(|line| of(&line))
+        };
+        let (stood, gone) = (at(false, "table 5454"), at(true, &format!("table {TABLE}")));
+        ensure!(stood.is_some() && gone.is_some() && stood < gone, "{prefix}: {}", said());
+    }
+    until("its interface is gone", SOON, || lab.host.ip(&format!("link show oopsd{TABLE}")).is_err().then_some(()))?;
+
+    // And back at once, also of what only the one before has wanted.
+    oopsd.running.kill();
+    let mut oopsd = Routers::start(&mut lab.host.command(env!("CARGO_BIN_EXE_routers")), &moved, "wet")?;
+    oopsd.sees(V4, "prepend 2")?;
+    oopsd.reload(&text)?;
+    oopsd.sees(V4, "prepend 2")?;
+    until("the other table is empty", SOON, || table(5454).is_empty().then_some(())).with_context(|| table(5454))?;
+    lab.reaches(V4, 2)
 }
 
 #[test]

@@ -166,6 +166,22 @@ impl Climb {
         "released by an operator".clone_into(&mut self.because);
     }
 
+    /// Whether it may be announced once more as it is, which then counts.
+    pub(crate) fn put_back(&mut self, policy: &Policy, at: Time) -> bool {
+        let Some(action) = self.action else { return false };
+        let ladder = match (policy, &self.left) {
+            (Policy::Demote(ladder), _) | (Policy::Absorb, Some(ladder)) => ladder,
+            // It has no budget, and is plain.
+            (Policy::Absorb, None) => return true,
+        };
+        self.budget.pass(at);
+        let may = self.budget.forbids(ladder, action).is_none();
+        if may {
+            self.budget.spend(at, action);
+        }
+        may
+    }
+
     fn climb(&mut self, ladder: &Ladder, look: Look<'_>) -> bool {
         let Some((to, because)) = self.due(ladder, look) else { return false };
         let action = ladder.action(to);

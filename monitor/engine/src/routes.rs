@@ -60,6 +60,16 @@ impl Engine {
         climb.intent(route)
     }
 
+    /// Somebody else has changed a prefix, and its router would put it back: whether it may. It then counts as a change, because
+    /// its neighbours see one.
+    pub fn put_back(&mut self, router: &str, prefix: &str) -> bool {
+        let at = self.now();
+        let present = self.plan.routes.iter().zip(&mut self.climbs);
+        let mut all = present.chain(self.leaving.iter_mut().map(|(route, climb)| (&*route, climb)));
+        let found = all.find(|(route, _)| route.router == router && route.prefix == prefix);
+        found.is_some_and(|(route, climb)| climb.put_back(&route.policy, at))
+    }
+
     pub(crate) fn judge_routes(&mut self, sample: &Sample, elapsed: Duration, step: &mut Step) {
         let announce = core::mem::take(&mut self.announce);
         let (mut climbs, mut leaving) = (core::mem::take(&mut self.climbs), core::mem::take(&mut self.leaving));

@@ -57,7 +57,11 @@ fn otherwise(switches: &[String]) -> String {
 pub fn release(arguments: &Release, out: &mut impl Write) -> Result<(), Error> {
     let config = Config::load(&arguments.config, Purpose::Judge).ok();
     let path = directory(arguments.state_directory.as_deref(), &arguments.config, config.as_ref()).join(NAME);
-    let switches = config.iter().flat_map(|config| &config.routers).filter_map(switch).collect();
+    let switches = config.iter().flat_map(|config| {
+        let routes = &config.plan.routes;
+        config.routers.iter().map(|router| switch(router, routes))
+    });
+    let switches = switches.collect();
     let before =
         ask(&path, &Request::Routes).map_err(|source| Error::Nobody { path: path.clone(), switches, source })?;
     let before = routes(&path, &before)?;
@@ -89,16 +93,32 @@ fn same(one: &Route, other: &Route) -> bool {
     one.prefix == other.prefix && one.router == other.router
 }
 
-/// What brings plain paths back with oopsd dead; of some only the daemon itself can.
-fn switch(router: &router::Config) -> Option<String> {
-    if let router::Config::KernelTable(table) = router {
-        let table = table.table;
-        return Some(format!("ip route flush table {table}; ip -6 route flush table {table}"));
-    }
-    if let router::Config::Bird(bird) = router {
-        return Some(format!("sed -i 's/= \\[.*/= [];/' {} && birdc configure", bird.include.display()));
-    }
-    None
+/// What brings the plain paths of a router back with oopsd dead.
+fn switch(router: &router::Config, routes: &[engine::Route]) -> String {
+    let name = router.name();
+    let how = match router {
+        router::Config::KernelTable(table) => {
+            let table = table.table;
+            return format!("ip route flush table {table}; ip -6 route flush table {table}");
+        }
+        router::Config::Bird(bird) => {
+            let socket = bird.socket.display();
+            return format!("sed -i 's/= \\[.*/= [];/' {} && birdc -s {socket} configure", bird.include.display());
+        }
+        router::Config::Exabgp(exabgp) => {
+            let pipe = exabgp.pipes.with_added_extension("in");
+            let pipe = pipe.display();
+            format!(
+                "SIGUSR1 to ExaBGP, for what exabgp.conf announces; else say it once more: echo 'announce route ...' > {pipe}"
+            )
+        }
+        router::Config::Gobgp(_) => {
+            let own = routes.iter().filter(|route| route.router == name);
+            let prefixes = own.map(|route| route.prefix.as_str()).collect::<Vec<_>>();
+            format!("`gobgp global rib add` of {}, as each was given first", prefixes.join(" and "))
+        }
+    };
+    format!("on {name}: {how}")
 }
 
 fn routes(path: &Path, answer: &[u8]) -> Result<Vec<Route>, Error> {

@@ -6,7 +6,7 @@
 //! cannot be checked without the operator's files around it. The constants themselves are sound because of how they are made (`constants`).
 //!
 //! All that is wanted at once is one file and one `configure`. What is said to have been done counts for nothing: what BIRD runs with is
-//! asked for, and whether the exported route shows it.
+//! asked for, and whether the exported route shows it: that is `look`'s.
 
 mod constants;
 mod control;
@@ -14,6 +14,7 @@ mod error;
 mod exported;
 mod fragment;
 mod include;
+mod look;
 
 pub use control::Error as ControlError;
 pub use error::Error;
@@ -21,7 +22,7 @@ pub use fragment::bird_fragment;
 pub use include::Error as IncludeError;
 
 use super::reconcile::{Announcer, Failure};
-use constants::{Constants, Family, Level, SUM};
+use constants::{Constants, Level, SUM};
 use control::Control;
 use core::time::Duration;
 use engine::{Action, Policy, Route};
@@ -102,127 +103,15 @@ pub(super) struct Bird {
     dry_run: bool,
     /// What was last reported as in the file and of no route.
     foreign: BTreeSet<IpNet>,
+    /// One of `protocols` that BIRD did not have at the last look.
+    missing: Option<String>,
 }
 
 impl Bird {
     /// With `dry_run` it writes nothing, not even a first file.
     pub(super) fn new(config: Config, lasting: Lasting, dry_run: bool) -> Self {
         let include = Include::new(&config.include);
-        Self { config, include, lasting, dry_run, foreign: BTreeSet::new() }
-    }
-
-    async fn look(&mut self, prefixes: &BTreeSet<IpNet>) -> Result<BTreeMap<IpNet, Action>, Error> {
-        let found = self.file(Include::read).await?;
-        let mut control = match Control::open(&self.config.socket).await {
-            Err(error) if error.is_down() => {
-                // It may be down for want of this file.
-                self.mend(None, &found, &BTreeMap::new()).await?;
-                return Err(error.into());
-            }
-            opened => opened?,
-        };
-        control.knows_empty_sets()?;
-        for protocol in &self.config.protocols {
-            exported::is_there(&mut control, protocol).await?;
-        }
-        let running = match self.running(&mut control, &found, prefixes).await {
-            Err(error @ Error::NotIncluded { .. }) => {
-                // To include the file, it has to be there.
-                self.mend(None, &found, &BTreeMap::new()).await?;
-                return Err(error);
-            }
-            running => running?,
-        };
-        self.mend(Some(&mut control), &found, &running).await?;
-        let mut seen = BTreeMap::new();
-        for (prefix, level) in running {
-            let shown = match level {
-                Some(level)
-                    if exported::hidden(&mut control, &self.config.protocols, prefix, level).await?.is_some() =>
-                {
-                    Action::Plain
-                }
-                Some(level) => level.action(),
-                None => Action::Plain,
-            };
-            seen.insert(prefix, shown);
-        }
-        self.report(&found, prefixes);
-        Ok(seen)
-    }
-
-    /// The level of each prefix in the configuration that BIRD runs with.
-    async fn running(
-        &self,
-        control: &mut Control,
-        found: &Found,
-        prefixes: &BTreeSet<IpNet>,
-    ) -> Result<BTreeMap<IpNet, Option<Level>>, Error> {
-        let sum = control.eval(SUM).await?;
-        if let Found::Constants(constants) = found
-            && sum == Some(constants.sum().to_string())
-        {
-            return Ok(prefixes.iter().map(|prefix| (*prefix, constants.level(*prefix))).collect());
-        }
-        if sum.is_none() {
-            return Err(Error::NotIncluded { include: self.config.include.clone() });
-        }
-        let mut levels = self.lasting.levels();
-        if let Found::Constants(constants) = found {
-            levels.extend(constants.levels());
-        }
-        let mut running: BTreeMap<IpNet, Option<Level>> = prefixes.iter().map(|prefix| (*prefix, None)).collect();
-        // The strongest comes last, and counts.
-        for level in levels {
-            for (prefix, seen) in &mut running {
-                let member = format!("{prefix} ~ {}", level.name(Family::of(*prefix)));
-                if control.eval(&member).await?.as_deref() == Some("TRUE") {
-                    *seen = Some(level);
-                }
-            }
-        }
-        Ok(running)
-    }
-
-    /// Writes the file if it is missing or damaged, as BIRD runs now, and adds constants that it lacks.
-    async fn mend(
-        &self,
-        mut control: Option<&mut Control>,
-        found: &Found,
-        running: &BTreeMap<IpNet, Option<Level>>,
-    ) -> Result<(), Error> {
-        let levels = self.lasting.levels();
-        let lacks = !matches!(found, Found::Constants(constants) if constants.levels().is_superset(&levels));
-        if !lacks || self.dry_run {
-            return Ok(());
-        }
-        let _one = self.lasting.changing.lock().await;
-        let (router, file) = (&self.config.name, self.config.include.display());
-        let mut constants = Constants::default();
-        match found {
-            Found::Constants(there) => {
-                constants = there.clone();
-                tracing::info!(router, %file, "more constants are defined");
-            }
-            Found::Nothing => tracing::info!(router, %file, "written, as BIRD runs now"),
-            Found::Damaged(line) => tracing::warn!(router, %file, line, "was damaged: written anew, as BIRD runs now"),
-        }
-        for (prefix, level) in running.iter().filter(|_| !matches!(found, Found::Constants(_))) {
-            constants.set(*prefix, *level);
-        }
-        constants.define(&levels);
-        if let (Found::Constants(_), Some(control)) = (found, control.as_deref_mut()) {
-            control.check().await?;
-        }
-        self.file(move |include| include.replace(&constants)).await?;
-        if let (Found::Constants(_), Some(control)) = (found, control)
-            && let Err(error) = control.check().await
-        {
-            // Without them it may have been sound, and a BIRD that starts must find it so.
-            self.file(Include::restore).await?;
-            return Err(error.into());
-        }
-        Ok(self.file(Include::settle).await?)
+        Self { config, include, lasting, dry_run, foreign: BTreeSet::new(), missing: None }
     }
 
     async fn change(&self, wanted: &BTreeMap<IpNet, Option<Level>>) -> Result<Vec<Failure>, Error> {
@@ -234,9 +123,22 @@ impl Bird {
             // What it said of other prefixes is not known here: the next look asks BIRD, and writes it anew.
             return Err(Error::Vanished { include: self.config.include.clone() });
         };
+        let mut wanted = wanted.clone();
+        let mut failures = Vec::new();
+        if let Some(protocol) = exported::missing(&mut control, &self.config.protocols).await? {
+            // Nobody could see whether a step is exported; the way down is open.
+            let up = wanted.extract_if(.., |prefix, level| *level > there.level(*prefix));
+            let prefixes: BTreeSet<IpNet> = up.map(|(prefix, _)| prefix).collect();
+            if !prefixes.is_empty() {
+                failures.push(Failure { prefixes, error: Error::NoProtocol { protocol }.into() });
+            }
+            if wanted.is_empty() {
+                return Ok(failures);
+            }
+        }
         let mut constants = there.clone();
         constants.define(&self.lasting.levels());
-        for (prefix, level) in wanted {
+        for (prefix, level) in &wanted {
             constants.set(*prefix, *level);
         }
         let sum = constants.sum().to_string();
@@ -247,7 +149,8 @@ impl Bird {
                 return Err(Error::NotTaken { include: self.config.include.clone() });
             }
         }
-        self.shown(&mut control, wanted).await
+        failures.extend(self.shown(&mut control, &wanted).await?);
+        Ok(failures)
     }
 
     /// Has BIRD take its configuration, with another file of constants.
@@ -301,17 +204,6 @@ impl Bird {
             Err(_) => core::future::pending().await,
         }
     }
-
-    /// Says which prefixes of the file are of no route, when they change.
-    fn report(&mut self, found: &Found, prefixes: &BTreeSet<IpNet>) {
-        let Found::Constants(constants) = found else { return };
-        let foreign: BTreeSet<IpNet> = constants.prefixes().difference(prefixes).copied().collect();
-        for prefix in foreign.difference(&self.foreign) {
-            let file = self.config.include.display();
-            tracing::warn!(router = self.config.name, %file, %prefix, "of no route: left as it is");
-        }
-        self.foreign = foreign;
-    }
 }
 
 impl Announcer for Bird {
@@ -343,6 +235,10 @@ impl Announcer for Bird {
             Err(error) => failures.push(Failure { prefixes: levels.into_keys().collect(), error: error.into() }),
         }
         failures
+    }
+
+    fn flaw(&self) -> Option<super::Error> {
+        self.missing.as_ref().map(|protocol| Error::NoProtocol { protocol: protocol.clone() }.into())
     }
 
     /// BIRD tells nobody: the regular look has to do.

@@ -1,30 +1,24 @@
 //! Makes what is seen what is wanted: reads back, compares, changes only what differs, reads back again, and looks again later.
 //!
-//! Knows no routing daemon: that is an [`Announcer`]'s. Knows no limit on how often a route may change: that is the engine's. How often one is
-//! put back that somebody else changed is in `fight`.
+//! Knows no routing daemon: that is an [`Announcer`]'s. Knows no limit on how often a route may change: that is the engine's, which is asked before
+//! one is put back that somebody else changed; how often that may be is in `fight`. The work itself is in `round`.
 
 mod entry;
 mod fight;
+mod round;
 #[cfg(test)]
 mod tests;
 
 use super::{Error, Status};
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use core::future::Future;
-use core::time::Duration;
+use core::sync::atomic::{AtomicBool, Ordering};
 use engine::{Action, Intent, Troubled};
-use entry::Entry;
+use entry::{Entry, Leave};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
-
-/// How long until a look that nothing asked for.
-const RECHECK: Duration = Duration::from_secs(2);
-/// How long after the first failure, or the first repair, until the next attempt; each further one waits twice as long, to [`LONGEST`].
-const SHORTEST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(30);
 
 /// A routing daemon, or what stands in front of it.
 pub(super) trait Announcer: Send + 'static {
@@ -51,6 +45,11 @@ pub(super) trait Announcer: Send + 'static {
         }
     }
 
+    /// What is wrong although all could be read back: it is said of every prefix until it is right.
+    fn flaw(&self) -> Option<Error> {
+        None
+    }
+
     /// Returns when somebody may have changed what was read back, or never. May be dropped at any time.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
 }
@@ -73,6 +72,8 @@ pub(super) struct Reconciler {
 struct Shared {
     router: String,
     dry_run: bool,
+    /// Somebody keeps a budget, and is asked before a route is put back.
+    asks: AtomicBool,
     routes: Mutex<BTreeMap<IpNet, Entry>>,
     asked: Notify,
 }
@@ -81,9 +82,14 @@ impl Reconciler {
     /// Starts on the runtime that is entered.
     pub(super) fn start(router: &str, announcer: impl Announcer, prefixes: &BTreeSet<IpNet>, dry_run: bool) -> Self {
         let routes = prefixes.iter().map(|prefix| (*prefix, Entry::default())).collect();
-        let shared =
-            Arc::new(Shared { router: router.to_owned(), dry_run, routes: Mutex::new(routes), asked: Notify::new() });
-        let task = tokio::spawn(keep(Arc::clone(&shared), announcer));
+        let shared = Arc::new(Shared {
+            router: router.to_owned(),
+            dry_run,
+            asks: AtomicBool::new(false),
+            routes: Mutex::new(routes),
+            asked: Notify::new(),
+        });
+        let task = tokio::spawn(round::keep(Arc::clone(&shared), announcer));
         Self { shared, task }
     }
 
@@ -95,6 +101,7 @@ impl Reconciler {
         if entry.wanted != Some(intent.action) {
             entry.fight.renew();
             entry.applied = false;
+            entry.leave = Leave::default();
         }
         entry.wanted = Some(intent.action);
         entry.judge();
@@ -121,6 +128,53 @@ impl Reconciler {
                 entry.wanted = before.wanted;
                 entry.because.clone_from(&before.because);
             }
+        }
+        self.shared.asked.notify_one();
+    }
+
+    /// Takes over what is seen of those prefixes, too, of which nothing is wanted yet: the router it is for knows nothing of them.
+    pub(super) fn take_over(&self, former: &Self) {
+        let former = former.shared.routes().clone();
+        for (prefix, entry) in self.shared.routes().iter_mut() {
+            let seen = former.get(prefix).and_then(|before| before.seen).filter(|seen| *seen != Action::Plain);
+            if entry.wanted.is_none() && seen.is_some() {
+                entry.wanted = seen;
+                "as it was".clone_into(&mut entry.because);
+            }
+        }
+        self.shared.asked.notify_one();
+    }
+
+    /// The routes that are to be put back, of those that may be, and have not been answered about.
+    pub(super) fn asking(&self) -> Vec<IpNet> {
+        self.shared.asks.store(true, Ordering::Relaxed);
+        let routes = self.shared.routes();
+        routes.iter().filter(|(_, entry)| entry.leave == Leave::Asked).map(|(prefix, _)| *prefix).collect()
+    }
+
+    /// Answers that a route may be put back, or may not now.
+    pub(super) fn answer(&self, prefix: IpNet, may: bool) {
+        if let Some(entry) = self.shared.routes().get_mut(&prefix) {
+            entry.answered(may, prefix, &self.shared.router);
+        }
+        if may {
+            self.shared.asked.notify_one();
+        }
+    }
+
+    /// Tells, at any time, whether all that is wanted was read back.
+    pub(super) fn stands(&self) -> impl Fn() -> bool + Send + 'static {
+        let shared = Arc::clone(&self.shared);
+        move || shared.routes().values().all(Entry::is_settled)
+    }
+
+    /// Wants all of its prefixes plain.
+    pub(super) fn clear(&self, because: &str) {
+        for entry in self.shared.routes().values_mut() {
+            entry.wanted = Some(Action::Plain);
+            entry.applied = false;
+            because.clone_into(&mut entry.because);
+            entry.judge();
         }
         self.shared.asked.notify_one();
     }
@@ -158,178 +212,9 @@ impl Drop for Reconciler {
     }
 }
 
-/// What a round came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Round {
-    /// All is as wanted, or a new wish was carried out.
-    Good,
-    /// Something failed, or something that had been right was wrong. Who fights over a route waits longer each time.
-    Troubled,
-    /// It could not be read back, or was left alone. Looking does no harm, so that the wait is never long.
-    Untouched,
-    /// What there was to do is left to somebody else, who may change it as often as they like: no need to look each time.
-    Contested,
-}
-
-async fn keep(shared: Arc<Shared>, mut announcer: impl Announcer) {
-    let mut delays = delays();
-    loop {
-        match shared.round(&mut announcer).await {
-            Round::Good => {
-                delays = self::delays();
-                tokio::select! {
-                    () = shared.asked.notified() => {}
-                    () = announcer.changed() => {}
-                    () = tokio::time::sleep(RECHECK) => {}
-                }
-            }
-            round @ (Round::Troubled | Round::Untouched | Round::Contested) => {
-                let delay = match round {
-                    Round::Contested => RECHECK,
-                    Round::Untouched => delays.next().unwrap_or(LONGEST).min(RECHECK),
-                    Round::Troubled | Round::Good => delays.next().unwrap_or(LONGEST),
-                };
-                tokio::select! {
-                    () = shared.asked.notified() => {}
-                    () = tokio::time::sleep(delay) => {}
-                }
-            }
-        }
-    }
-}
-
-fn delays() -> ExponentialBackoff {
-    let builder = ExponentialBuilder::new().with_min_delay(SHORTEST).with_max_delay(LONGEST);
-    builder.without_max_times().with_jitter().build()
-}
-
 impl Shared {
-    async fn round(&self, announcer: &mut impl Announcer) -> Round {
-        let prefixes: BTreeSet<IpNet> = self.routes().keys().copied().collect();
-        let before = match announcer.read_back(&prefixes).await {
-            Ok(seen) => seen,
-            Err(error) => return self.unreadable(&error),
-        };
-        let due = self.due(&before);
-        if due.is_empty() || self.dry_run {
-            let contested = self.routes().values().any(|entry| entry.fight.is_given_up());
-            return if contested { Round::Contested } else { Round::Good };
-        }
-        let wanted = due.iter().map(|due| (due.prefix, due.wanted)).collect();
-        let failures = announcer.announce_all(&wanted).await;
-        for Failure { prefixes, error } in &failures {
-            prefixes.iter().for_each(|prefix| self.failed(*prefix, error));
-        }
-        let untouched = |failure: &Failure| matches!(failure.error, Error::Announcement(_));
-        let mut round = match failures.as_slice() {
-            [] => Round::Good,
-            some if some.iter().all(untouched) => Round::Untouched,
-            _ => Round::Troubled,
-        };
-        let failed = |due: &Due| failures.iter().any(|failure| failure.prefixes.contains(&due.prefix));
-        let applied: Vec<Due> = due.into_iter().filter(|due| !failed(due)).collect();
-        for Due { prefix, wanted, repair, because } in &applied {
-            if *repair {
-                tracing::warn!(prefix = %prefix, action = %wanted, router = self.router, "put back");
-                round = Round::Troubled;
-            } else {
-                tracing::info!(prefix = %prefix, action = %wanted, router = self.router, because, "announced");
-            }
-        }
-        match announcer.read_back(&prefixes).await {
-            Ok(after) if self.settle(&applied, &after) => round,
-            Ok(_) => Round::Troubled,
-            Err(error) => self.unreadable(&error),
-        }
-    }
-
-    /// Takes what was read back, and finds what differs from what is wanted.
-    fn due(&self, seen: &BTreeMap<IpNet, Action>) -> Vec<Due> {
-        let mut due = Vec::new();
-        for (prefix, entry) in self.routes().iter_mut() {
-            let now = seen.get(prefix).copied();
-            if now != entry.seen {
-                let action = now.map(tracing::field::display);
-                tracing::info!(prefix = %prefix, action, router = self.router, "read back");
-            }
-            entry.look(now);
-            let Some(wanted) = entry.wanted else {
-                entry.error = None;
-                continue;
-            };
-            if now == Some(wanted) {
-                entry.error = None;
-                entry.said = None;
-                continue;
-            }
-            let repair = entry.applied;
-            if !self.dry_run && repair && !entry.may_repair(*prefix, &self.router) {
-                continue;
-            }
-            if self.dry_run && entry.said != Some(wanted) {
-                let because = &entry.because;
-                tracing::info!(prefix = %prefix, action = %wanted, router = self.router, because, "would announce");
-                entry.said = Some(wanted);
-            }
-            due.push(Due { prefix: *prefix, wanted, repair, because: entry.because.clone() });
-        }
-        due
-    }
-
-    /// Takes what was read back after changes; says whether each of them holds.
-    fn settle(&self, applied: &[Due], after: &BTreeMap<IpNet, Action>) -> bool {
-        let mut all = true;
-        let mut routes = self.routes();
-        for Due { prefix, wanted, .. } in applied {
-            let Some(entry) = routes.get_mut(prefix) else { continue };
-            let before = entry.seen;
-            // It was said without complaint: where it is not so, somebody has changed it already.
-            entry.applied = true;
-            entry.look(after.get(prefix).copied());
-            if entry.seen != before {
-                entry.changes = entry.changes.saturating_add(1);
-            }
-            match entry.seen {
-                Some(seen) if seen == *wanted => entry.error = None,
-                Some(seen) => {
-                    all = false;
-                    let router = self.router.clone();
-                    let error = Error::NotKept { router, prefix: *prefix, wanted: *wanted, seen };
-                    entry.fail(*prefix, &self.router, &error);
-                }
-                None => all = false,
-            }
-        }
-        all
-    }
-
-    fn failed(&self, prefix: IpNet, error: &Error) {
-        if let Some(entry) = self.routes().get_mut(&prefix) {
-            entry.fail(prefix, &self.router, error);
-        }
-    }
-
-    fn unreadable(&self, error: &Error) -> Round {
-        for (prefix, entry) in self.routes().iter_mut() {
-            entry.look(None);
-            // A daemon that went away and came back has not been fought over.
-            entry.applied = false;
-            entry.fail(*prefix, &self.router, error);
-        }
-        Round::Untouched
-    }
-
     /// The routes hold plain values, so a thread that died holding them left them whole.
     fn routes(&self) -> MutexGuard<'_, BTreeMap<IpNet, Entry>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A prefix that is not as wanted.
-struct Due {
-    prefix: IpNet,
-    wanted: Action,
-    /// It had been right, and nobody wanted anything new of it.
-    repair: bool,
-    because: String,
 }

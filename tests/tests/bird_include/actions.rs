@@ -67,6 +67,8 @@ fn what_is_wanted_at_once_is_one_configure() -> Result<()> {
     oopsd.fails(V4)?;
     oopsd.want(V4, "prepend 3")?;
     oopsd.want(V6, "prepend 5")?;
+    // Once it answers, it has heard of both.
+    oopsd.status(V4)?;
     lab.bird.running().signal(libc::SIGCONT);
     lab.reaches(V4, "prepend 3")?;
     lab.reaches(V6, "prepend 5")?;
@@ -98,6 +100,8 @@ fn two_hundred_prefixes_are_one_configure_and_one_that_has_no_route_is_kept() ->
     for prefix in &prefixes {
         oopsd.want(prefix, "prepend 3")?;
     }
+    // Once it answers, it has heard of all of them.
+    oopsd.status(V4)?;
     let start = Instant::now();
     lab.bird.running().signal(libc::SIGCONT);
     for prefix in &prefixes {

@@ -4,9 +4,10 @@ use crate::lab::{Dice, Lab, SOON};
 use anyhow::{Context, Result, ensure};
 use core::sync::atomic::{AtomicBool, Ordering};
 use ipnet::IpNet;
+use std::process::Command;
 use std::thread;
 use tests::lab::peering::{V4, V6};
-use tests::lab::until;
+use tests::lab::{run, until};
 
 #[test]
 fn a_broken_bird_conf_is_named_and_nothing_is_touched() -> Result<()> {
@@ -171,5 +172,58 @@ fn a_bird_conf_without_the_file_or_the_protocol_is_named() -> Result<()> {
     let named = || oopsd.status(V4).ok()?["error"].as_str().filter(|error| error.contains("up9")).map(str::to_owned);
     until("the protocol is named", SOON, named)?;
     lab.reaches(V6, "plain")?;
+    lab.undisturbed()
+}
+
+#[test]
+fn without_one_of_the_protocols_only_the_way_back_is_open() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd()?;
+    oopsd.want(V4, "prepend 3")?;
+    lab.reaches(V4, "prepend 3")?;
+    oopsd.sees(V4, "prepend 3")?;
+    // The operator takes a session out, or misspells it.
+    oopsd.reload(&lab.toml().replace("\"up6\"", "\"up9\""))?;
+    oopsd.sees(V4, "prepend 3")?;
+    let mut named =
+        || oopsd.status(V4).ok()?["error"].as_str().filter(|error| error.contains("up9")).map(str::to_owned);
+    until("the protocol is named", SOON, &mut named)?;
+    oopsd.want(V6, "prepend 1")?;
+    oopsd.want(V4, "prepend 1")?;
+    lab.reaches(V4, "prepend 1")?;
+    oopsd.want(V4, "plain")?;
+    lab.reaches(V4, "plain")?;
+    oopsd.sees(V4, "plain")?;
+    ensure!(oopsd.status(V6)?["seen"] == "plain", "a step up of what nobody could see");
+    let error = oopsd.fails(V6)?;
+    ensure!(error.contains("no step up is made: correct `protocols`"), "{error}");
+
+    oopsd.reload(&lab.toml())?;
+    lab.reaches(V6, "prepend 1")?;
+    oopsd.sees(V6, "prepend 1")?;
+    lab.undisturbed()
+}
+
+#[test]
+fn the_switch_that_needs_no_oopsd_brings_the_plain_paths_back() -> Result<()> {
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let mut oopsd = lab.oopsd()?;
+    for (prefix, action) in [(V4, "prepend 3"), (V6, "graceful-shutdown")] {
+        oopsd.want(prefix, action)?;
+        lab.reaches(prefix, action)?;
+    }
+    oopsd.running.kill();
+    let (file, socket) = (lab.include(), lab.bird.socket());
+    let switch = format!("sed -i 's/= \\[.*/= [];/' {} && birdc -s {} configure", file.display(), socket.display());
+    run(Command::new("sh").args(["-c", &switch]))?;
+    for prefix in [V4, V6] {
+        lab.reaches(prefix, "plain")?;
+    }
+    lab.boots()?;
+    // The next oopsd takes it as it is.
+    let mut oopsd = lab.oopsd()?;
+    oopsd.sees(V4, "plain")?;
+    oopsd.want(V4, "prepend 2")?;
+    lab.reaches(V4, "prepend 2")?;
     lab.undisturbed()
 }

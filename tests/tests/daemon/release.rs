@@ -18,6 +18,28 @@ hold = "1s"
 changes-per-hour = 10
 "#;
 
+/// The other kinds of routers, and a route for one of them.
+const OTHERS: &str = r#"
+[[router]]
+name = "include"
+type = "bird"
+include = "/run/oopsd.conf"
+protocols = ["up"]
+[[router]]
+name = "exa"
+type = "exabgp"
+[[router]]
+name = "go"
+type = "gobgp"
+[[route]]"#;
+const OF_OTHERS: &str = r#"
+[[route]]
+prefix = "PREFIX"
+router = "go"
+when = "busy"
+policy = "demote"
+"#;
+
 #[test]
 fn a_release_takes_routes_back_at_once_over_any_budget_and_keeps_them_plain() -> Result<()> {
     let config = [BUSY, DEMOTED, &LADDER.replace("= 10", "= 3")].concat();
@@ -48,6 +70,18 @@ fn with_no_oopsd_running_a_release_says_what_works() -> Result<()> {
     let refused = release(&site, &oopsd, &[])?;
     let said = text(&refused.stderr);
     ensure!(!refused.status.success() && said.contains("ip route flush table 5353") && said.contains(STATE), "{said}");
+    let named = [DEMOTED, LADDER].concat().replace("[[route]]", OTHERS) + &OF_OTHERS.replace("PREFIX", "198.51.100.0/24");
+    oopsd.configure(&(BUSY.to_owned() + &named))?;
+    let said = text(&release(&site, &oopsd, &[])?.stderr);
+    for switch in [
+        "ip route flush table 5353; ip -6 route flush table 5353",
+        "sed -i 's/= \\[.*/= [];/' /run/oopsd.conf && birdc -s /run/bird/bird.ctl configure",
+        "on exa: SIGUSR1 to ExaBGP",
+        "> /run/exabgp/exabgp.in",
+        "on go: `gobgp global rib add` of 198.51.100.0/24",
+    ] {
+        ensure!(said.contains(switch), "{switch}: {said}");
+    }
     // Also while somebody is at work on the file.
     let file = oopsd.path("oopsd.toml");
     fs::write(&file, format!("state-directory = \"/nowhere/at/all\"\n{}\n[[rou", fs::read_to_string(&file)?))?;

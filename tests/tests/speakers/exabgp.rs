@@ -5,8 +5,10 @@ use anyhow::{Result, ensure};
 use engine::Action;
 use std::fs::File;
 use std::io::Write as _;
+use std::process::Command;
 use tests::lab::exabgp::Exabgp;
 use tests::lab::peering::{Peering, V4, V6};
+use tests::lab::run;
 
 #[test]
 fn every_action_is_announced_and_taken_back() -> Result<()> {
@@ -22,9 +24,9 @@ fn three_hundred_random_intents_end_right() -> Result<()> {
 }
 
 #[test]
-fn killed_a_hundred_times_it_withdraws_nothing() -> Result<()> {
+fn killed_two_hundred_times_it_withdraws_nothing() -> Result<()> {
     let Some((lab, exabgp)) = start()? else { return Ok(()) };
-    suite(&lab, &exabgp).killed_at_any_moment(100)
+    suite(&lab, &exabgp).killed_at_any_moment(200)
 }
 
 #[test]
@@ -55,6 +57,24 @@ fn an_announcement_of_somebody_else_is_left_alone() -> Result<()> {
     let announce =
         || say(&exabgp, &format!("neighbor 10.53.0.2 announce route {V4} next-hop self community [ 64999:9 ]"));
     suite(&lab, &exabgp).foreign(announce)
+}
+
+#[test]
+fn the_switches_that_need_no_oopsd_work() -> Result<()> {
+    let Some((lab, exabgp)) = start()? else { return Ok(()) };
+    let suite = suite(&lab, &exabgp);
+    suite.switched_off(|| {
+        exabgp.running.signal(libc::SIGUSR1);
+        Ok(())
+    })?;
+    suite.switched_off(|| {
+        let pipe = exabgp.pipes().with_added_extension("in");
+        for (neighbor, prefix) in [("10.53.0.2", V4), ("fd53::2", V6)] {
+            let said = format!("neighbor {neighbor} announce route {prefix} next-hop self {ATTRIBUTES}");
+            run(Command::new("sh").args(["-c", &format!("echo '{said}' > {}", pipe.display())]))?;
+        }
+        Ok(())
+    })
 }
 
 #[test]

@@ -24,9 +24,9 @@ fn three_hundred_random_intents_end_right() -> Result<()> {
 }
 
 #[test]
-fn killed_a_hundred_times_it_withdraws_nothing() -> Result<()> {
+fn killed_two_hundred_times_it_withdraws_nothing() -> Result<()> {
     let Some((lab, _gobgp)) = start()? else { return Ok(()) };
-    suite(&lab).killed_at_any_moment(100)
+    suite(&lab).killed_at_any_moment(200)
 }
 
 #[test]
@@ -54,6 +54,12 @@ fn an_announcement_of_somebody_else_is_left_alone() -> Result<()> {
     let Some((lab, gobgp)) = start()? else { return Ok(()) };
     let foreign = format!("global rib add {V4} nexthop 10.53.0.1 community 64999:9");
     suite(&lab).foreign(|| gobgp.ask(&foreign).map(drop))
+}
+
+#[test]
+fn the_switch_that_needs_no_oopsd_works() -> Result<()> {
+    let Some((lab, gobgp)) = start()? else { return Ok(()) };
+    suite(&lab).switched_off(|| gobgp.announce())
 }
 
 #[test]

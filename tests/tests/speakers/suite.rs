@@ -130,31 +130,37 @@ impl Suite<'_> {
         self.begins()?;
         let mark = self.lab.listener.mark();
         let mut dice = Dice(7);
-        let mut before = [Action::Plain; 2];
-        for _ in 0..count {
+        // What each may be, because the one that was killed may have asked for it already.
+        let mut possible = [vec![Action::Plain], vec![Action::Plain]];
+        for round in 0..count {
             let mut oopsd = self.oopsd()?;
-            let wanted = [dice.action(), dice.action()];
-            for (prefix, action) in [V4, V6].into_iter().zip(wanted) {
-                oopsd.want(prefix, &action.to_string())?;
+            // Every other one is killed before it has settled anything.
+            if round % 2 == 1 {
+                let wanted = [dice.action(), dice.action()];
+                Self::want(&mut oopsd, wanted)?;
+                self.settled(&mut oopsd, wanted)?;
+                possible = wanted.map(|action| vec![action]);
             }
+            let wanted = [dice.action(), dice.action()];
+            Self::want(&mut oopsd, wanted)?;
             // Not to wait for anything: the moment is the test.
             thread::sleep(Duration::from_micros(dice.roll(60_000).into()));
             oopsd.running.kill();
-            for (which, prefix) in [V4, V6].into_iter().enumerate() {
+            for (possible, (prefix, action)) in possible.iter_mut().zip([V4, V6].into_iter().zip(wanted)) {
+                possible.push(action);
                 let found = self.lab.listener.route(prefix).context("gone")?;
-                let known = [before[which], wanted[which]].into_iter().any(|action| self.is(&found, action));
-                ensure!(known, "{prefix} is {found:?}, neither {} nor {}", before[which], wanted[which]);
+                let known = possible.iter().any(|action| self.is(&found, *action));
+                ensure!(known, "kill {round}: {prefix} is {found:?}, none of {possible:?}");
             }
-            // The one that was killed may have asked for it already.
-            let mut oopsd = self.oopsd()?;
-            before = [dice.action(), dice.action()];
-            for (prefix, action) in [V4, V6].into_iter().zip(before) {
-                oopsd.want(prefix, &action.to_string())?;
-            }
-            self.settled(&mut oopsd, before)?;
-            oopsd.running.kill();
         }
+        let mut oopsd = self.oopsd()?;
+        Self::want(&mut oopsd, [Action::Plain; 2])?;
+        self.settled(&mut oopsd, [Action::Plain; 2])?;
         self.lab.listener.undisturbed(mark)
+    }
+
+    fn want(oopsd: &mut Routers, wanted: [Action; 2]) -> Result<()> {
+        [V4, V6].into_iter().zip(wanted).try_for_each(|(prefix, action)| oopsd.want(prefix, &action.to_string()))
     }
 
     /// Both prefixes are announced so, and oopsd knows.
@@ -164,6 +170,22 @@ impl Suite<'_> {
             oopsd.sees(prefix, &action.to_string())?;
         }
         Ok(())
+    }
+
+    /// What an operator does with oopsd dead brings the plain paths back.
+    pub(crate) fn switched_off(&self, switch: impl Fn() -> Result<()>) -> Result<()> {
+        self.begins()?;
+        let mark = self.lab.listener.mark();
+        let mut oopsd = self.oopsd()?;
+        let wanted = [Action::Prepend(3), Action::GracefulShutdown];
+        Self::want(&mut oopsd, wanted)?;
+        self.settled(&mut oopsd, wanted)?;
+        oopsd.running.kill();
+        switch()?;
+        [V4, V6].into_iter().try_for_each(|prefix| self.reaches(prefix, Action::Plain, SOON))?;
+        let mut oopsd = self.oopsd()?;
+        [V4, V6].into_iter().try_for_each(|prefix| oopsd.sees(prefix, "plain"))?;
+        self.lab.listener.undisturbed(mark)
     }
 
     /// Starting, stopping and wanting what is so already send nothing.

@@ -157,6 +157,19 @@ fn no_step_up_without_the_harm_that_is_asked_for() {
 }
 
 #[test]
+fn what_somebody_removes_is_put_back_out_of_the_same_budget() {
+    let mut route = Trace::new(ladder(&[1]));
+    assert!(!route.put_back(), "nobody has wanted anything yet");
+    route.look(1, Known::Met);
+    assert_eq!([route.put_back(), route.put_back(), route.put_back()], [true, true, false]);
+    route.pass(20 * MINUTE, Known::Cleared);
+    assert_eq!(route.action(), Some(Action::Plain), "the last change of an hour is for the way back");
+    assert!(!route.put_back());
+    route.pass(60 * MINUTE, Known::Cleared);
+    assert!(route.put_back());
+}
+
+#[test]
 fn a_withdrawal_has_a_budget_of_its_own() {
     let mut route = Trace::new(Ladder {
         steps: vec![Action::Prepend(1), Action::Withdraw],
@@ -404,6 +417,11 @@ impl Trace {
     fn release(&mut self, time: Option<Duration>) {
         self.climb.release(self.at(), time);
         self.changes.push((self.seconds, self.step()));
+    }
+
+    fn put_back(&mut self) -> bool {
+        let at = self.at();
+        self.climb.put_back(&self.policy, at)
     }
 
     fn find(&mut self, action: Action) {

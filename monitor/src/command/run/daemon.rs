@@ -17,7 +17,7 @@ use crate::http::{self, Board};
 use crate::interval::Intervals;
 use crate::metrics::{self, Snapshot};
 use crate::print::Printer;
-use crate::router::{self, Routers};
+use crate::router::{self, Routers, Status};
 use crate::state::{self, State};
 use crate::summary::Summary;
 use caps::Capability;
@@ -159,6 +159,7 @@ impl Daemon {
         sample.sight.missed = self.drops.total();
         self.learn();
         self.find();
+        self.put_back();
         self.engine.troubled([self.routers.troubles(), self.channels.troubles()].concat());
         self.take(&sample, taken)?;
         if let Some(board) = &self.board {
@@ -209,12 +210,14 @@ impl Daemon {
             return;
         }
         let routes = self.routers.status();
+        // In a table that has just been taken instead of another, what is to stand there is yet to come.
+        let found = |route: &Status| route.seen.filter(|seen| route.wanted.is_none_or(|wanted| wanted == *seen));
         for route in &routes {
-            if let Some(seen) = route.seen {
+            if let Some(seen) = found(route) {
                 self.engine.found(&route.router, &route.prefix, seen);
             }
         }
-        self.found = routes.iter().all(|route| route.seen.is_some());
+        self.found = routes.iter().all(|route| found(route).is_some());
     }
 
     /// While observing, names come with the packets.

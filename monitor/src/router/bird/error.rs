@@ -35,7 +35,7 @@ pub enum Error {
         include: PathBuf,
     },
     /// There is no such BGP protocol.
-    #[error("BIRD has no BGP protocol {protocol}: correct `protocols`")]
+    #[error("BIRD has no BGP protocol {protocol}, so that no step up is made: correct `protocols`")]
     NoProtocol {
         /// Its name.
         protocol: String,

@@ -24,14 +24,19 @@ pub(super) async fn hidden(
     Ok(None)
 }
 
-/// Whether BIRD has this BGP protocol.
-pub(super) async fn is_there(control: &mut Control, protocol: &str) -> Result<(), Error> {
-    let reply = control.ask(&format!("show protocols {protocol}")).await?;
-    let is_bgp = reply.texts(1002).any(|row| {
-        let mut columns = row.split_whitespace();
-        columns.next() == Some(protocol) && columns.next() == Some("BGP")
-    });
-    if is_bgp { Ok(()) } else { Err(Error::NoProtocol { protocol: protocol.to_owned() }) }
+/// One of these that is no BGP protocol of BIRD's.
+pub(super) async fn missing(control: &mut Control, protocols: &[String]) -> Result<Option<String>, Error> {
+    for protocol in protocols {
+        let reply = control.ask(&format!("show protocols {protocol}")).await?;
+        let is_bgp = reply.texts(1002).any(|row| {
+            let mut columns = row.split_whitespace();
+            columns.next() == Some(protocol) && columns.next() == Some("BGP")
+        });
+        if !is_bgp {
+            return Ok(Some(protocol.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a route, as BIRD prints it, has what `action` adds. BIRD 2 and BIRD 3 call attributes by different names.

@@ -11,6 +11,21 @@ use tokio::time::Instant;
 /// How long a route may be other than wanted before that is worth a signal.
 const LATE: Duration = Duration::from_secs(5);
 
+/// Why it is not put back yet.
+const OVER_BUDGET: &str = "it is put back once its budget of changes allows it";
+
+/// Whether a route that somebody else changed is put back now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Leave {
+    /// Nobody was asked.
+    #[default]
+    Unasked,
+    /// Who keeps its budget is to say.
+    Asked,
+    /// Once.
+    Given,
+}
+
 /// One prefix.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
@@ -20,6 +35,7 @@ pub(super) struct Entry {
     /// What was wanted was there: where it is no longer, somebody else changed it.
     pub(super) applied: bool,
     pub(super) fight: Fight,
+    pub(super) leave: Leave,
     /// Since when it is not as wanted.
     pub(super) differs: Option<Instant>,
     /// What was read back last, if ever, and when that was another than the one before.
@@ -53,21 +69,53 @@ impl Entry {
         self.differs = if right { None } else { Some(self.differs.unwrap_or_else(Instant::now)) };
     }
 
-    /// Whether a route that somebody else changed is changed back; says so when it is not any more.
-    pub(super) fn may_repair(&mut self, prefix: IpNet, router: &str) -> bool {
+    /// Whether it was read back, and is as wanted.
+    pub(super) fn is_settled(&self) -> bool {
+        self.seen.is_some() && (self.wanted.is_none() || self.wanted == self.seen)
+    }
+
+    /// Whether a route that somebody else changed is changed back now, which then counts; where somebody is to be `asked`, once they say so.
+    /// Says when it is not any more.
+    pub(super) fn may_repair(&mut self, prefix: IpNet, router: &str, asked: bool) -> bool {
         let before = self.fight.is_given_up();
-        let may = self.fight.may_repair(Instant::now());
-        if !may && !before {
-            let times = fight::REPAIRS;
-            tracing::warn!(prefix = %prefix, router, times, "put back so often within the hour: left as it is");
+        let now = Instant::now();
+        if !self.fight.may_repair(now) {
+            if !before {
+                let times = self.fight.repairs();
+                tracing::warn!(prefix = %prefix, router, times, "put back so often within the hour: left as it is");
+            }
+            return false;
         }
+        let may = !asked || self.leave == Leave::Given;
+        if may {
+            self.fight.repaired(now);
+        }
+        self.leave = if may { Leave::Unasked } else { Leave::Asked };
         may
+    }
+
+    /// Takes the answer of whoever keeps its budget. Who keeps removing it gets their way sooner where that is spent; where it was
+    /// spent otherwise, the answer is asked for again.
+    pub(super) fn answered(&mut self, may: bool, prefix: IpNet, router: &str) {
+        if self.leave != Leave::Asked {
+            return;
+        }
+        if may {
+            self.leave = Leave::Given;
+        } else if self.fight.repairs() > 0 {
+            self.fight.give_up();
+            self.leave = Leave::Unasked;
+            tracing::warn!(prefix = %prefix, router, "removed again, and its budget of changes is spent: left as it is");
+        } else if self.error.as_deref() != Some(OVER_BUDGET) {
+            tracing::warn!(prefix = %prefix, router, "not as wanted: {OVER_BUDGET}");
+            self.error = Some(OVER_BUDGET.to_owned());
+        }
     }
 
     pub(super) fn trouble(&self, router: &str, prefix: IpNet) -> Option<Troubled> {
         let late = self.differs.map(|since| since.elapsed()).filter(|late| *late > LATE);
         let (trouble, value, threshold, window) = if self.fight.is_contested() {
-            let repairs = f64::from(fight::REPAIRS);
+            let repairs = f64::from(self.fight.repairs());
             (Trouble::Contested, repairs, repairs, fight::WINDOW)
         } else {
             (Trouble::NotApplied, late?.as_secs_f64(), LATE.as_secs_f64(), LATE)

@@ -28,17 +28,29 @@ impl Fight {
         self.given_up = false;
     }
 
-    /// Whether the prefix may be put back once more, which then counts.
+    /// Whether the prefix may be put back once more.
     pub(super) fn may_repair(&mut self, now: Instant) -> bool {
         self.repairs.retain(|repair| now.duration_since(*repair) < WINDOW);
-        if self.repairs.len() >= REPAIRS as usize {
-            self.given_up = true;
-            self.contested = true;
-        }
-        if !self.given_up {
-            self.repairs.push(now);
+        if self.repairs() >= REPAIRS {
+            self.give_up();
         }
         !self.given_up
+    }
+
+    /// It is put back.
+    pub(super) fn repaired(&mut self, now: Instant) {
+        self.repairs.push(now);
+    }
+
+    /// How often it was put back within the hour.
+    pub(super) fn repairs(&self) -> u32 {
+        u32::try_from(self.repairs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// It is left to them.
+    pub(super) const fn give_up(&mut self) {
+        self.given_up = true;
+        self.contested = true;
     }
 
     /// Takes what was seen of the prefix: whether it is as wanted.
@@ -73,20 +85,20 @@ mod tests {
         let (mut fight, start) = (Fight::default(), Instant::now());
         for minute in 0..60_u64 {
             // One in 13 minutes: at most five within any hour.
-            assert!(minute % 13 != 0 || fight.may_repair(start + Duration::from_secs(60 * minute)), "{minute}");
+            assert!(minute % 13 != 0 || repair(&mut fight, start + Duration::from_secs(60 * minute)), "{minute}");
         }
         assert!(!fight.is_contested());
         let soon = start + Duration::from_secs(59 * 60);
-        assert!(!fight.may_repair(soon) && fight.is_contested());
-        assert!(!fight.may_repair(soon + 2 * WINDOW), "time alone is no reason to begin again");
+        assert!(!repair(&mut fight, soon) && fight.is_contested());
+        assert!(!repair(&mut fight, soon + 2 * WINDOW), "time alone is no reason to begin again");
     }
 
     #[test]
     fn something_new_is_tried_and_the_fight_is_over_once_that_holds() {
         let (mut fight, now) = (Fight::default(), Instant::now());
-        while fight.may_repair(now) {}
+        while repair(&mut fight, now) {}
         fight.renew();
-        assert!(fight.may_repair(now) && fight.is_contested());
+        assert!(repair(&mut fight, now) && fight.is_contested());
         fight.look(true, now);
         fight.look(false, now + CALM / 2);
         fight.look(true, now + CALM);
@@ -94,5 +106,13 @@ mod tests {
         assert!(fight.is_contested(), "it was wrong in between");
         fight.look(true, now + 2 * CALM);
         assert!(!fight.is_contested() && !fight.is_given_up());
+    }
+
+    fn repair(fight: &mut Fight, now: Instant) -> bool {
+        let may = fight.may_repair(now);
+        if may {
+            fight.repaired(now);
+        }
+        may
     }
 }

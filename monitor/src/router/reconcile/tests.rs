@@ -1,7 +1,9 @@
 //! The reconciler against a routing daemon that remembers what it was told.
 
+use super::round::{LONGEST, RECHECK};
 use super::*;
 use crate::router::kernel_table;
+use core::time::Duration;
 use engine::Trouble;
 use tokio::time::{Instant, timeout};
 
@@ -85,6 +87,36 @@ async fn who_keeps_undoing_it_gets_their_way_until_something_new_is_wanted() {
     assert_eq!(reconciler.troubles().len(), 1, "it is yet to hold");
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(reconciler.troubles(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_there_is_a_budget_a_route_is_put_back_only_when_that_allows_it() {
+    let daemon = Daemon::announcing(Action::Plain);
+    let reconciler = daemon.reconciler(false);
+    assert_eq!(reconciler.asking(), []);
+    reconciler.want(&intent(Action::Prepend(1)));
+    daemon.reads(3).await;
+    assert_eq!(daemon.calls().len(), 1, "what is wanted needs no leave");
+
+    daemon.0.lock().unwrap().action = Action::Plain;
+    daemon.reads(3).await;
+    assert_eq!(reconciler.asking(), [prefix()]);
+    reconciler.answer(prefix(), false);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!((daemon.calls().len(), reconciler.asking()), (1, vec![prefix()]));
+    let troubles = reconciler.troubles();
+    assert_eq!(troubles[0].trouble, Trouble::NotApplied);
+    assert!(troubles[0].reasons[1].contains("budget"), "{troubles:?}");
+
+    reconciler.answer(prefix(), true);
+    daemon.reads(3).await;
+    assert_eq!((daemon.calls().len(), reconciler.asking()), (2, vec![]));
+    daemon.0.lock().unwrap().action = Action::Plain;
+    daemon.reads(3).await;
+    reconciler.answer(prefix(), false);
+    assert_eq!(reconciler.troubles()[0].trouble, Trouble::Contested, "somebody keeps removing it");
+    daemon.reads(3).await;
+    assert_eq!((daemon.calls().len(), reconciler.asking()), (2, vec![]));
 }
 
 #[tokio::test(start_paused = true)]

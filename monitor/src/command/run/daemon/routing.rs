@@ -81,6 +81,21 @@ impl Daemon {
         self.forget();
     }
 
+    /// Answers the routers that want to put back what somebody else changed: by the budget of the prefix, and written down before.
+    pub(super) fn put_back(&mut self) {
+        let asking = self.routers.asking();
+        if asking.is_empty() {
+            return;
+        }
+        let may: Vec<bool> = asking.iter().map(|(router, prefix)| self.engine.put_back(router, prefix)).collect();
+        if let Some(state) = &mut self.state {
+            state.keep(self.engine.records());
+        }
+        for ((router, prefix), may) in asking.iter().zip(may) {
+            self.routers.answer(router, prefix, may);
+        }
+    }
+
     /// Over-budget has a signal of its own.
     fn say_what_is_held_back(&mut self) {
         let view = self.engine.view();
