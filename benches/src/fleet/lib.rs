@@ -60,9 +60,11 @@ mod tests {
     fn ours_keeps_its_budget_does_not_oscillate_and_settles() {
         for scenario in Scenario::ALL {
             for seed in SEEDS {
-                let score = run(SITES, seed, scenario, Way::Ours);
-                assert!(score.busiest_hour <= 4, "{scenario:?}: {score:?}");
-                assert_eq!((score.oscillations, score.withdrawn), (0, 0), "{scenario:?}");
+                for way in [Way::Ours, Way::OursByEvidence] {
+                    let score = run(SITES, seed, scenario, way);
+                    assert!(score.busiest_hour <= 4, "{scenario:?}: {score:?}");
+                    assert_eq!((score.oscillations, score.withdrawn), (0, 0), "{scenario:?}");
+                }
             }
         }
     }
@@ -79,10 +81,20 @@ mod tests {
 
     #[test]
     fn where_others_have_room_ours_has_the_least_overload_and_the_fewest_unanswered() {
-        let [nothing, ban, _, check, ours] = Way::ALL.map(|way| run(50, 1, Scenario::OneSite, way));
+        let [nothing, ban, _, check, ours, by_evidence] = Way::ALL.map(|way| run(50, 1, Scenario::OneSite, way));
+        for ours in [ours, by_evidence] {
+            for other in [&nothing, &ban, &check] {
+                assert!(ours.overload < other.overload, "{ours:?} {other:?}");
+                assert!(ours.share_unanswered() < other.share_unanswered(), "{ours:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn with_evidence_a_large_fleet_that_loses_a_site_is_better_off_than_without_action() {
+        let [nothing, ban, _, check, _, by_evidence] = Way::ALL.map(|way| run(200, 1, Scenario::SiteLoss, way));
         for other in [nothing, ban, check] {
-            assert!(ours.overload < other.overload, "{ours:?} {other:?}");
-            assert!(ours.share_unanswered() < other.share_unanswered(), "{ours:?} {other:?}");
+            assert!(2 * by_evidence.overload < other.overload, "{by_evidence:?} {other:?}");
         }
     }
 

@@ -98,7 +98,8 @@ fn hour(point: usize) -> f64 {
 }
 
 fn style(way: Way) -> ShapeStyle {
-    colour(way).stroke_width(if way == Way::Ours { 3 } else { 1 })
+    let ours = matches!(way, Way::Ours | Way::OursByEvidence);
+    colour(way).stroke_width(if ours { 3 } else { 1 })
 }
 
 const fn colour(way: Way) -> RGBColor {
@@ -108,5 +109,6 @@ const fn colour(way: Way) -> RGBColor {
         Way::Threshold(_) => RGBColor(230, 150, 20),
         Way::UpDown => RGBColor(130, 60, 170),
         Way::Ours => RGBColor(20, 110, 60),
+        Way::OursByEvidence => RGBColor(40, 90, 200),
     }
 }

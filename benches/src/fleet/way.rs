@@ -19,16 +19,19 @@ pub enum Way {
     UpDown,
     /// The engine, by a configuration that leaves everything to its defaults.
     Ours,
+    /// The same, and no step up without unanswered queries: the threshold is where a site begins to look, not to act.
+    OursByEvidence,
 }
 
 impl Way {
     /// All that are compared, ours last.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Nothing,
         Self::Threshold(Action::Prepend(1)),
         Self::Threshold(Action::Withdraw),
         Self::UpDown,
         Self::Ours,
+        Self::OursByEvidence,
     ];
 
     /// Its name.
@@ -39,6 +42,7 @@ impl Way {
             Self::Threshold(action) => format!("ban time, {action}"),
             Self::UpDown => "up/down check".to_owned(),
             Self::Ours => "oopsd".to_owned(),
+            Self::OursByEvidence => "oopsd, with evidence".to_owned(),
         }
     }
 }
@@ -68,7 +72,8 @@ impl Keeper {
             Way::Nothing => Self::Nothing,
             Way::Threshold(action) => Self::Threshold(Threshold::new(action, RISING * capacity)),
             Way::UpDown => Self::UpDown(UpDown::new(seed)),
-            Way::Ours => Self::Ours(Box::new(Ours::new(RISING * capacity))),
+            Way::Ours => Self::Ours(Box::new(Ours::new(RISING * capacity, ""))),
+            Way::OursByEvidence => Self::Ours(Box::new(Ours::new(RISING * capacity, EVIDENCE))),
         }
     }
 
@@ -82,6 +87,9 @@ impl Keeper {
         }
     }
 }
+
+/// As in the example of a configuration.
+const EVIDENCE: &str = "evidence = { unanswered = 0.05 }";
 
 /// What all thresholds are of a site's capacity.
 const RISING: f64 = 0.9;
@@ -166,7 +174,7 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    fn new(rising: f64) -> Self {
+    fn new(rising: f64, more: &str) -> Self {
         let sample = Sample {
             at: Time(0),
             wall: Wall(0),
@@ -176,7 +184,7 @@ impl Ours {
             codes: Vec::new(),
             sight: Sight::default(),
         };
-        Self { engine: Engine::new(plan(rising)), sample, totals: [0.0; 2], action: Action::Plain }
+        Self { engine: Engine::new(plan(rising, more)), sample, totals: [0.0; 2], action: Action::Plain }
     }
 
     fn see(&mut self, second: usize, seen: Seen) -> Option<Action> {
@@ -189,7 +197,8 @@ impl Ours {
         self.sample.at = Time(second as u64 * 1_000_000_000);
         self.sample.sight.frames = (*queries + *responses) as u64;
         self.sample.moved.clear();
-        self.sample.moved.push(Moved { slot: OTHER, totals });
+        // All queries are for one zone, which nobody watches, and for one prefix, the route's.
+        self.sample.moved.extend([OTHER, OTHER + 1].map(|slot| Moved { slot, totals }));
         let step = self.engine.step(&self.sample);
         let action = step.intents.last()?.action;
         (std::mem::replace(&mut self.action, action) != action).then_some(action)
@@ -198,7 +207,7 @@ impl Ours {
 
 /// What an operator would write, read by oopsd's own reader: what is not here has its default. Only the tick is longer, to
 /// simulate faster; the window is one second all the same.
-fn plan(rising: f64) -> Plan {
+fn plan(rising: f64, more: &str) -> Plan {
     let text = format!(
         r#"
         [rate]
@@ -216,6 +225,7 @@ fn plan(rising: f64) -> Plan {
         router = "bird"
         when = "overload"
         policy = "demote"
+        {more}
         "#
     );
     Config::parse(Path::new("fleet.toml"), &text, Purpose::Judge).expect("the configuration is sound").plan

@@ -29,6 +29,8 @@ pub(crate) struct Climb {
     left: Option<Ladder>,
     /// For how long it was seen there: time that is blind does not count.
     kept: Duration,
+    /// For how long its condition was seen cleared.
+    cleared: Duration,
     /// How often the hold was doubled.
     doubled: u32,
     /// It was released, and the condition has not stayed cleared for a hold since.
@@ -50,6 +52,8 @@ pub(crate) struct Climb {
 #[derive(Clone, Copy)]
 pub(crate) struct Look<'a> {
     pub(crate) known: Known,
+    /// There is something that it follows; else it comes down.
+    pub(crate) followed: bool,
     /// The load that it follows, as a multiple of falling, if it is one.
     pub(crate) load: Option<f64>,
     pub(crate) at: Time,
@@ -78,6 +82,7 @@ impl Climb {
             awaited: false,
             left: None,
             kept: Duration::MAX,
+            cleared: Duration::ZERO,
             doubled: 0,
             released: false,
             began: None,
@@ -103,6 +108,10 @@ impl Climb {
         self.held_back = None;
         self.effect.see(look.load, look.elapsed);
         self.kept = self.kept.saturating_add(look.elapsed);
+        self.cleared = match look.known {
+            Known::Cleared => self.cleared.saturating_add(look.elapsed),
+            Known::Met | Known::Unknown => Duration::ZERO,
+        };
         let fresh = !core::mem::replace(&mut self.wanted, true);
         self.action.get_or_insert(Action::Plain);
         if fresh {
@@ -111,7 +120,7 @@ impl Climb {
         match (policy, self.left.take()) {
             (Policy::Demote(ladder), _) => self.climb(ladder, look) || fresh,
             (Policy::Absorb, Some(ladder)) if self.step > 0 => {
-                let changed = self.climb(&ladder, Look { known: Known::Cleared, load: None, ..look });
+                let changed = self.climb(&ladder, Look { known: Known::Cleared, followed: false, load: None, ..look });
                 self.left = Some(ladder);
                 changed || fresh
             }
@@ -205,7 +214,7 @@ impl Climb {
 
     /// The step that should be next, and why.
     fn due(&mut self, ladder: &Ladder, look: Look<'_>) -> Option<(usize, String)> {
-        let Look { known, load, at, why, harm, .. } = look;
+        let Look { known, load, at, followed, why, harm, .. } = look;
         let (step, last) = (self.step, ladder.steps.len());
         let demoted = self.demoted(at);
         self.plain = self.plain.filter(|(until, to_clear)| {
@@ -250,6 +259,13 @@ impl Climb {
                 if step == 0 {
                     self.released = false;
                     self.doubled = 0;
+                    return None;
+                }
+                // Where nothing is left nothing says whether it would be back, and finding out costs a hold of overload.
+                let nothing_left = load.is_some() && self.effect.left_nothing();
+                let hold = if nothing_left { hold.saturating_mul(3).min(ladder.max_hold) } else { hold };
+                if followed && (self.kept < hold || self.cleared < hold) {
+                    return None;
                 }
                 // It is cleared because of the step, not because the load has gone.
                 if load.is_some() && self.effect.would_be_back() {

@@ -32,6 +32,8 @@ const MOVING: Duration = Duration::from_secs(60);
 const MOVED: Duration = Duration::from_secs(90);
 /// For so long a step is watched.
 const SETTLED: Duration = Duration::from_secs(180);
+/// A load that is divided by this or more is hardly there.
+const HARDLY: f64 = 20.0;
 /// What comes and goes within this time does not count.
 const SMOOTH: Duration = Duration::from_secs(10);
 
@@ -79,6 +81,11 @@ impl Effect {
         if up && let Some(load) = self.load {
             self.watched = Some(Watched { age: Duration::ZERO, most: load, least: f64::MAX });
         }
+    }
+
+    /// Whether the last step left hardly anything: how that goes up and down says nothing of what was moved.
+    pub(crate) fn left_nothing(&self) -> bool {
+        matches!(self.divided.last(), Some(&Some(divided)) if divided >= HARDLY)
     }
 
     /// Whether the load would not be under falling if the last step were released, as far as is known.
@@ -139,6 +146,14 @@ mod tests {
         assert!(!effect.would_be_back(), "4.0 / 2.0 * 0.4");
         effect.step(0, false);
         assert!(!effect.would_be_back());
+    }
+
+    #[test]
+    fn where_hardly_anything_is_left_it_says_nothing() {
+        assert!(
+            !stepped(2.0, 0.2).left_nothing() && stepped(2.0, 0.05).left_nothing() && stepped(2.0, 0.0).left_nothing()
+        );
+        assert!(!Effect::new().left_nothing());
     }
 
     #[test]

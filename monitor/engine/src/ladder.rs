@@ -35,7 +35,7 @@ pub struct Ladder {
     pub steps: Vec<Action>,
     /// No step up comes sooner than this after the last change.
     pub step_every: Duration,
-    /// How long the condition must be cleared and the step kept before one step is released.
+    /// How long the condition must have been cleared, and the step kept, before one step is released.
     pub hold: Duration,
     /// The path is plain again after this long, whatever the rate; `hold` is never doubled beyond it.
     pub max_hold: Duration,

@@ -79,12 +79,13 @@ impl Engine {
             let why = || self.why(route, &when, known);
             let harm = |evidence| self.harm(route, evidence);
             let load = when.load(&|&index| self.load(index));
-            let look = Look { known, load, at: sample.at, elapsed, why: &why, harm: &harm };
+            let look = Look { known, followed: true, load, at: sample.at, elapsed, why: &why, harm: &harm };
             judge(route, climb, look, announce, step);
         }
         for (route, climb) in &mut leaving {
             let why = || String::from("not configured any more");
-            let look = Look { known: Known::Cleared, load: None, at: sample.at, elapsed, why: &why, harm: &|_| None };
+            let (known, followed, harm) = (Known::Cleared, false, |_| None);
+            let look = Look { known, followed, load: None, at: sample.at, elapsed, why: &why, harm: &harm };
             judge(route, climb, look, announce, step);
         }
         leaving.retain(|(_, climb)| !climb.is_done());

@@ -21,7 +21,30 @@ fn it_climbs_a_step_at_a_time_and_comes_down_a_step_at_a_time() {
     let mut route = Trace::new(ladder(&[1, 3]));
     route.pass(25 * MINUTE, Known::Met);
     route.pass(45 * MINUTE, Known::Cleared);
-    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 3), (25 * MINUTE + 1, 1), (35 * MINUTE + 1, 0)]);
+    assert_eq!(route.changes, [(1, 1), (10 * MINUTE + 1, 3), (35 * MINUTE, 1), (45 * MINUTE, 0)]);
+}
+
+#[test]
+fn a_condition_that_cleared_just_now_releases_nothing() {
+    let mut route = Trace::new(ladder(&[1]));
+    for _ in 0..4 {
+        route.pass(10 * MINUTE, Known::Met);
+        route.pass(9 * MINUTE, Known::Cleared);
+    }
+    assert_eq!(route.changes, [(1, 1)]);
+}
+
+#[test]
+fn a_step_that_left_hardly_anything_is_kept_three_times_as_long() {
+    let mut route = Trace::new(ladder(&[1]));
+    for second in 0..31 * MINUTE {
+        // What still falls once it is nearly nothing is no sign that the load has gone.
+        let left = if second < 5 * MINUTE { 0.01 } else { 0.0001 };
+        let load = if route.step() == 0 { 2.0 } else { left };
+        route.load = Some(load);
+        route.look(1, if load > 1.0 { Known::Met } else { Known::Cleared });
+    }
+    assert_eq!(route.changes, [(1, 1), (30 * MINUTE + 1, 0)]);
 }
 
 #[test]
@@ -152,7 +175,7 @@ fn no_step_up_without_the_harm_that_is_asked_for() {
     route.harm = None;
     route.pass(3600, Known::Met);
     assert_eq!(route.changes, [(61, 1)]);
-    route.look(1, Known::Cleared);
+    route.pass(10 * MINUTE, Known::Cleared);
     assert_eq!(route.changes.len(), 2, "the way back asks for none");
 }
 
@@ -404,7 +427,8 @@ impl Trace {
         let before = self.step();
         let why = || String::from("c");
         let harm = |_| self.harm.clone();
-        self.climb.follow(&self.policy, Look { known, load: self.load, at, elapsed, why: &why, harm: &harm });
+        self.climb
+            .follow(&self.policy, Look { known, followed: true, load: self.load, at, elapsed, why: &why, harm: &harm });
         if self.step() != before {
             self.changes.push((self.seconds, self.step()));
         }
