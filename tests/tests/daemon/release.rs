@@ -70,7 +70,8 @@ fn with_no_oopsd_running_a_release_says_what_works() -> Result<()> {
     let refused = release(&site, &oopsd, &[])?;
     let said = text(&refused.stderr);
     ensure!(!refused.status.success() && said.contains("ip route flush table 5353") && said.contains(STATE), "{said}");
-    let named = [DEMOTED, LADDER].concat().replace("[[route]]", OTHERS) + &OF_OTHERS.replace("PREFIX", "198.51.100.0/24");
+    let named =
+        [DEMOTED, LADDER].concat().replace("[[route]]", OTHERS) + &OF_OTHERS.replace("PREFIX", "198.51.100.0/24");
     oopsd.configure(&(BUSY.to_owned() + &named))?;
     let said = text(&release(&site, &oopsd, &[])?.stderr);
     for switch in [
