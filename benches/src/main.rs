@@ -20,6 +20,7 @@ mod process;
 mod reaction;
 mod replay;
 mod resident;
+mod signals;
 mod table;
 mod tick;
 mod trace;
@@ -36,7 +37,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Part = (&'static str, fn(Option<&Path>) -> Outcome<()>);
 
 /// In this order, so that what measures memory starts from a small process.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     ("resident", |_| resident::measure()),
     ("replay", |_| replay::measure()),
     ("engine", |_| engine::measure()),
@@ -47,6 +48,7 @@ const PARTS: [Part; 11] = [
     ("million", |_| packet::measure_million()),
     ("live", |_| live::measure()),
     ("reaction", |_| reaction::measure()),
+    ("signals", |_| signals::measure()),
     ("fleet", simulate),
 ];
 

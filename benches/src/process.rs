@@ -91,21 +91,31 @@ impl Daemon {
 
     /// A memory figure of /proc/PID/status, in MB.
     pub(crate) fn megabytes(&self, field: &str) -> Outcome<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("the process is gone")?;
-        let kilobytes: f64 = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse()?;
-        Ok(kilobytes * 1024.0 / 1e6)
+        megabytes(self.0.id(), field)
     }
 
     /// Nanoseconds that its threads have spent on processors.
     pub(crate) fn nanoseconds(&self) -> Outcome<f64> {
-        let mut sum = 0.0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.0.id()))? {
-            let account = fs::read_to_string(thread?.path().join("schedstat"))?;
-            sum += account.split(' ').next().ok_or("schedstat is empty")?.parse::<f64>()?;
-        }
-        Ok(sum)
+        nanoseconds(self.0.id())
     }
+}
+
+/// A memory figure of a process's status, in MB.
+pub(crate) fn megabytes(process: u32, field: &str) -> Outcome<f64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).ok_or("the process is gone")?;
+    let kilobytes: f64 = line.trim_matches([':', '\t', ' ', 'k', 'B']).parse()?;
+    Ok(kilobytes * 1024.0 / 1e6)
+}
+
+/// Nanoseconds that the threads of a process have spent on processors.
+pub(crate) fn nanoseconds(process: u32) -> Outcome<f64> {
+    let mut sum = 0.0;
+    for thread in fs::read_dir(format!("/proc/{process}/task"))? {
+        let account = fs::read_to_string(thread?.path().join("schedstat"))?;
+        sum += account.split(' ').next().ok_or("schedstat is empty")?.parse::<f64>()?;
+    }
+    Ok(sum)
 }
 
 impl Drop for Daemon {

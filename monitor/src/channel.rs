@@ -13,6 +13,7 @@ pub mod exec;
 mod given_up;
 mod letter;
 pub mod log;
+mod moment;
 pub mod mqtt;
 pub mod notify;
 mod outbox;
@@ -39,6 +40,7 @@ use crate::config::defaults;
 use engine::signal::Named;
 use engine::trouble::GIVEN_UP;
 use engine::{Plan, Signal, Troubled};
+use moment::Moment;
 use outbox::Outbox;
 use outbox::journal::Journal;
 use running::{Prepared, Ready, Running, prepare};
@@ -222,7 +224,7 @@ impl Channels {
             if !left.is_empty() {
                 tracing::info!(channel = name, signals = left.len(), "sends what an earlier run left");
             }
-            outbox.restore(left, Instant::now(), wall());
+            outbox.restore(left, Instant::now(), &Moment::now(), wall());
         }
         Running::start(prepared, outbox, &self.runtime, self.ended.0.clone())
     }
@@ -232,7 +234,7 @@ impl Channels {
     /// A channel whose queue is full loses its oldest signal: the newest says how things are now. That a channel gave signals up
     /// is for the others: its own would be pushed out by that too.
     pub fn send(&self, signal: &Signal, crossed: Instant) {
-        let text = letter::encode(signal, &self.sender);
+        let text = letter::encode(signal, &self.sender, &Moment::now());
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let is_of = |name: &str| signal.kind == GIVEN_UP && matches!(&signal.scope, Named::Channel(of) if of == name);
         for running in self.running.iter().filter(|running| !is_of(running.outbox.name())) {

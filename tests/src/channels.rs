@@ -84,6 +84,14 @@ impl Channels {
         Ok(writeln!(self.running.0.stdin.as_ref().context("piped")?, "send {from} {to}")?)
     }
 
+    /// As [`Self::send`], for a disk that may never have them.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn post(&mut self, from: u64, to: u64) -> Result<()> {
+        Ok(writeln!(self.running.0.stdin.as_ref().context("piped")?, "post {from} {to}")?)
+    }
+
     /// The last number that it has on the disk since it was last asked for; `None` if it has ended.
     pub fn kept(&mut self) -> Option<u64> {
         let mut line = String::new();

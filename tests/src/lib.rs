@@ -11,6 +11,7 @@ pub mod message;
 pub mod message_bus;
 pub mod mosquitto;
 pub mod receiver;
+pub mod receivers;
 pub mod replay;
 pub mod routers;
 pub mod servers;

@@ -16,7 +16,8 @@ pub(crate) fn test() -> Result<()> {
 /// Runs the benches.
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     setup(&[Purpose::Bench])?;
-    // The program itself first: it is measured as a whole.
-    run(&mut cargo(&["build", "--release", "--package", "oopsd", "--locked"]))?;
+    // The programs themselves first: they are measured as a whole.
+    let programs = ["--package", "oopsd", "--bin", "oopsd", "--package", "tests", "--bin", "channels"];
+    run(cargo(&["build", "--release", "--locked"]).args(programs))?;
     run(cargo(&["bench", "--package", "benches", "--locked", "--"]).args(arguments))
 }

@@ -212,6 +212,55 @@ mod tests {
         assert_eq!(start.elapsed(), Duration::ZERO);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_is_down_for_six_hours_delays_no_other() {
+        const SIGNALS: u64 = 10_800;
+        let mut p99 = Vec::new();
+        for nos in [0, 100_000] {
+            let (well, other) = (outbox(Waits::default()), outbox(Waits::default()));
+            let targets = [0, nos].map(|nos| Target::new(Told::new(std::iter::repeat_n(no(None), nos))));
+            // The clock of the channels is simulated; the delays are real.
+            let mut delay = hdrhistogram::Histogram::<u64>::new(3).unwrap();
+            let work = async {
+                for seq in 1..=SIGNALS {
+                    let began = std::time::Instant::now();
+                    pushed(&other, [seq]);
+                    pushed(&well, [seq]);
+                    while well.status().waiting > 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    delay.record(u64::try_from(began.elapsed().as_nanos()).unwrap()).unwrap();
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
+            };
+            let start = Instant::now();
+            tokio::select! {
+                () = run(&well, &targets[0]) => {}
+                () = run(&other, &targets[1]) => {}
+                () = work => {}
+            }
+            let [micros, worst] = [0.99, 0.999].map(|of| Duration::from_nanos(delay.value_at_quantile(of)));
+            let ill = other.status();
+            println!(
+                "{:.1} simulated hours, other receiver {}: {} of {SIGNALS} sent, delay p99 {micros:?}, p99.9 {worst:?}; the other: {} sent, \
+                 {} wait, {} dropped, {} attempts",
+                start.elapsed().as_secs_f64() / 3600.0,
+                if nos == 0 { "well" } else { "down" },
+                well.status().sent,
+                ill.sent,
+                ill.waiting,
+                ill.dropped,
+                ill.failed_attempts
+            );
+            assert_eq!((well.status().sent, well.status().failed_attempts), (SIGNALS, 0));
+            assert_eq!(ill.sent, if nos == 0 { SIGNALS } else { 0 });
+            assert!(nos == 0 || (200..600).contains(&ill.failed_attempts), "{ill:?}");
+            p99.push(micros);
+        }
+        // A busy machine moves both; what would be wrong is a wait of any length.
+        assert!(p99[1] < p99[0] * 5 + Duration::from_millis(20), "{p99:?}");
+    }
+
     /// What became of the signals 1 to `signals` at `peer`, once none is waiting, and what it saw.
     async fn posted(peer: Told, signals: u64) -> (Outbox, Vec<u64>) {
         let outbox = outbox(Waits { age: Duration::from_mins(2), ..Waits::default() });

@@ -4,6 +4,7 @@
 //! name, is to the letter what would have been sent before. Unlike `json`, nothing outside reads it.
 
 use super::Sender;
+use super::moment::Moment;
 use crate::json::{self, Delivery};
 use engine::signal::Named;
 use engine::{Arguments, Signal, State, Time, Wall};
@@ -52,7 +53,7 @@ impl Sender {
 }
 
 /// The text of a signal: one line without tabs.
-pub(super) fn encode(signal: &Signal, sender: &Sender) -> Arc<[u8]> {
+pub(super) fn encode(signal: &Signal, sender: &Sender, made: &Moment) -> Arc<[u8]> {
     let Arguments { codes, zones, reasons } = &signal.arguments;
     let scope = match &signal.scope {
         Named::Node => Place::Node,
@@ -66,6 +67,7 @@ pub(super) fn encode(signal: &Signal, sender: &Sender) -> Arc<[u8]> {
         boot: sender.boot.clone(),
         seq: signal.seq,
         wall: signal.wall.0,
+        made: made.clone(),
         condition: signal.condition.clone(),
         kind: signal.kind.to_owned(),
         met: signal.state == State::Met,
@@ -106,12 +108,19 @@ pub(super) fn decode(text: &[u8]) -> Option<(Signal, Sender)> {
     Some((signal, Sender { node: kept.node, boot: kept.boot }))
 }
 
+/// When it was made, by the clock that nobody sets.
+pub(super) fn made(text: &[u8]) -> Moment {
+    serde_json::from_slice(text).unwrap_or_default()
+}
+
 #[derive(Serialize, Deserialize)]
 struct Kept {
     node: String,
     boot: String,
     seq: u64,
     wall: i64,
+    #[serde(flatten)]
+    made: Moment,
     condition: String,
     kind: String,
     met: bool,
@@ -156,6 +165,7 @@ fn known(kind: &str) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::channel::moment::tests::moment;
     use crate::json::tests::overload;
     use proptest::prelude::*;
 
@@ -180,7 +190,8 @@ pub(super) mod tests {
                 arguments: Arguments { codes, zones: vec![(zone, numbers[2])], reasons: vec![reason] },
                 ..overload(1)
             };
-            let text = encode(&signal, &Sender { node: node.clone(), boot: "b".into() });
+            let text = encode(&signal, &Sender { node: node.clone(), boot: "b".into() }, &moment("this", 7));
+            prop_assert_eq!(made(&text), moment("this", 7));
             prop_assert!(!text.contains(&b'\n') && !text.contains(&b'\t'));
             let (again, sender) = decode(&text).unwrap();
             prop_assert_eq!(again.value.to_bits(), signal.value.to_bits());

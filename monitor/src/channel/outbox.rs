@@ -16,7 +16,8 @@ pub(super) mod tests;
 
 use super::Status;
 use super::given_up::Why;
-use super::letter::{Letter, decode};
+use super::letter::{Letter, decode, made};
+use super::moment::Moment;
 use super::{Deliver, Waits};
 use engine::{Signal, Troubled};
 use file::Batch;
@@ -87,17 +88,23 @@ impl Outbox {
         }
     }
 
-    /// Takes up what an earlier run left, as old as the wall clock says it is, and no older than may be.
-    pub(super) fn restore(&self, waiting: BTreeMap<u64, Kept>, now: Instant, wall: i64) {
+    /// Takes up what an earlier run left, as old as the kernel's clock says it is; if that was started in between, as the wall clock
+    /// says, and no older than may be.
+    pub(super) fn restore(&self, waiting: BTreeMap<u64, Kept>, now: Instant, moment: &Moment, wall: i64) {
         let mut queue = self.queue();
         for (number, mut kept) in waiting {
             let Some((signal, _)) = decode(&kept.text) else { continue };
-            let age = u64::try_from(wall.saturating_sub(signal.wall.0)).map_or(Duration::ZERO, Duration::from_nanos);
+            let by_wall =
+                || u64::try_from(wall.saturating_sub(signal.wall.0)).map_or(Duration::ZERO, Duration::from_nanos);
+            let age = moment.since(&made(&kept.text)).unwrap_or_else(by_wall);
             let crossed = now.checked_sub(age).unwrap_or(now);
             queue.fold(number, &signal, &mut kept);
             queue.make_room(&mut kept);
             queue.insert(number, Entry { kept, crossed, spared: Some(now + SPARED), disk: Disk::Has });
+            // The first was being sent, perhaps: it had a place of its own, and has it here.
+            queue.taken.get_or_insert(number);
         }
+        queue.taken = None;
     }
 
     /// The next letter, once there is one and the disk has it; `None` when the outbox is closing and empty. Ask again only

@@ -1,8 +1,8 @@
 //! `oopsd::channel::Channels` on a line protocol, so that tests can give it signals by the thousand, kill it and start it again.
 //!
 //! Arguments: a configuration file, and the folder that what waits is kept in. On standard input `send FROM TO` sends signals
-//! with these numbers in their names, and is answered with `kept TO` once the disk has them all; `status` is answered with a
-//! line of JSON. The end of input stops it.
+//! with these numbers in their names, and is answered with `kept TO` once the disk has them all; `post FROM TO` sends them and is not
+//! answered; `status` is answered with a line of JSON. The end of input stops it.
 
 use anyhow::{Context, Result, bail};
 use engine::signal::Named;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::runtime::Runtime;
 
 fn main() -> Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("oopsd=info").init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter("oopsd=info").with_ansi(false).init();
     let mut arguments = std::env::args().skip(1);
     let file = PathBuf::from(arguments.next().context("which configuration?")?);
     let state = PathBuf::from(arguments.next().context("which folder?")?);
@@ -29,11 +29,14 @@ fn main() -> Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
-            ["send", from, to] => {
+            [how @ ("send" | "post"), from, to] => {
                 let to: u64 = to.parse()?;
                 for number in from.parse()?..=to {
                     seq += 1;
                     channels.send(&signal(number, seq), Instant::now());
+                }
+                if *how == "post" {
+                    continue;
                 }
                 let is_kept =
                     || channels.standing().is_some_and(|standing| standing.durable && standing.unwritten == 0);
@@ -53,7 +56,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The number is the condition's name: it is the same after a restart, when `seq` begins anew.
+/// The number is the condition's name and its zone's first label: it is the same after a restart, when `seq` begins anew.
 fn signal(number: u64, seq: u64) -> Signal {
     Signal {
         seq,
@@ -61,8 +64,9 @@ fn signal(number: u64, seq: u64) -> Signal {
         wall: Wall(wall()),
         condition: number.to_string(),
         kind: "query-rate",
-        state: State::Met,
-        scope: Named::Zone("nl.".into()),
+        // Who keeps a list of what is met need not keep ten thousand.
+        state: State::Cleared,
+        scope: Named::Zone(format!("{number}.nl.")),
         value: 120_345.0,
         threshold: 100_000.0,
         window: Duration::from_secs(1),

@@ -1,26 +1,28 @@
 //! The sender is killed again and again while its receivers misbehave.
 
-use super::receivers::{Account, Arrival, Flag, Http, Mood};
+use super::kinds::{self, Kind};
 use anyhow::{Context, Result, ensure};
-use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 use tests::channels::Home;
 use tests::lab::until;
 use tests::receiver::SECRET;
+use tests::receivers::{Account, Flag};
 
 const SIGNALS: u64 = 10_000;
 const KILLS: u64 = 200;
 
 #[test]
 fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Result<()> {
-    let receiver = Http::start()?;
-    let home = Home::new(&config(&receiver), &[("webhook.secret", SECRET)])?;
+    let folder = tempfile::tempdir()?;
+    let kinds = kinds::all(folder.path())?;
+    let config: String = kinds.iter().map(|kind| kind.config()).collect();
+    let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let done = Flag::default();
     let moods = thread::spawn({
-        let (receiver, done) = (receiver.clone(), done.clone());
-        move || misbehave(&receiver, &done)
+        let done = done.clone();
+        move || misbehave(kinds, &done)
     });
 
     let (mut next, mut sent) = (1, Vec::new());
@@ -49,7 +51,7 @@ fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Resul
         channels.running.kill();
     }
     done.raise();
-    moods.join().ok().context("the receiver fell ill")?;
+    let kinds = moods.join().ok().context("the receivers fell ill")??;
 
     // One life more, in peace, for what is left.
     let mut channels = home.start()?;
@@ -59,50 +61,50 @@ fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Resul
         ensure!(channels.kept() == Some(next + rest - 1), "{}", home.stderr());
         sent.extend(next..next + rest);
     }
-    until("nothing waits", Duration::from_secs(60), || (channels.status("siem").ok()?["waiting"] == 0).then_some(()))?;
-    until("nothing waits", Duration::from_secs(10), || (channels.status("log").ok()?["waiting"] == 0).then_some(()))?;
+    for kind in &kinds {
+        let name = kind.name();
+        let rest = || (channels.status(name).ok()?["waiting"] == 0).then_some(());
+        until("nothing waits", Duration::from_secs(180), rest).with_context(|| format!("{name}: {}", home.stderr()))?;
+    }
     channels.stop()?;
-    let log = fs::read_to_string(home.path("signals.jsonl"))?;
-    let logged: Vec<Arrival> = log.lines().filter_map(Arrival::of).collect();
-    for (name, got) in [("webhook", receiver.got()), ("log", logged)] {
-        let account = Account::of(&sent, &got);
+    let mut accounts = Vec::new();
+    for kind in kinds {
+        let name = kind.name();
+        let account = until("what was heard is written", Duration::from_secs(60), || {
+            let account = Account::of(&sent, &kind.got().ok()?);
+            account.lost.is_empty().then_some(account)
+        });
+        let account = account.or_else(|_| anyhow::Ok(Account::of(&sent, &kind.got()?)))?;
         println!(
-            "{name}: {KILLS} kills, sent {}, received {}, repeated {}, lost {}, overtaken {}",
+            "{name}: {KILLS} kills, sent {}, received {}, repeated {}, lost {}, overtaken {}, differing {}",
             sent.len(),
             account.received,
             account.repeated,
             account.lost.len(),
-            account.overtaken.len()
+            account.overtaken.len(),
+            account.differing.len()
         );
+        accounts.push((name, account));
+    }
+    for (name, account) in accounts {
         ensure!(account.is_clean(), "{name}: {account:?}\n{}", home.stderr());
     }
     Ok(())
 }
 
-/// Changes its mood every now and then until it is done; then it is well.
-fn misbehave(receiver: &Http, done: &Flag) {
+/// Changes what they do every now and then until it is done; then they are well.
+fn misbehave(mut kinds: Vec<Box<dyn Kind>>, done: &Flag) -> Result<Vec<Box<dyn Kind>>> {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     while !done.is_up() {
-        let mood = match random.below(8) {
-            0 => Mood::Fails,
-            1 => Mood::BlackHole,
-            2 => Mood::HangsUp,
-            3 => Mood::Slow,
-            _ => Mood::Well,
-        };
-        receiver.mood(mood);
+        for kind in &mut kinds {
+            kind.mood(random.below(12))?;
+        }
         thread::sleep(Duration::from_micros(random.below(200_000)));
     }
-    receiver.mood(Mood::Well);
-}
-
-fn config(receiver: &Http) -> String {
-    format!(
-        "[[channel]]\ntype = \"log\"\nfile = \"signals.jsonl\"\nqueue = 100000\n\
-         [[channel]]\nname = \"siem\"\ntype = \"webhook\"\nurl = \"http://{}/\"\nsecret-file = \"webhook.secret\"\n\
-         timeout = \"200ms\"\nqueue = 100000\n",
-        receiver.address
-    )
+    for kind in &mut kinds {
+        kind.well()?;
+    }
+    Ok(kinds)
 }
 
 /// The same numbers in every run (xorshift).

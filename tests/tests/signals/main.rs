@@ -1,10 +1,12 @@
-//! Signals against real receivers: none is lost, whoever is killed.
+//! Signals against real receivers: none is lost, whoever is killed, and whatever becomes of the disk.
 
+mod clock;
 mod cost;
+mod disk;
 mod kills;
+mod kinds;
 mod mqtt;
 mod programs;
-mod receivers;
 mod signatures;
 mod syslog;
 mod trial;

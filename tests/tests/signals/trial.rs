@@ -1,11 +1,11 @@
 //! `oopsd channel test` with the daemon down.
 
-use super::receivers::{Http, Mood};
 use anyhow::{Result, ensure};
 use std::fs;
 use std::process::Command;
 use tests::lab::oopsd;
 use tests::receiver::SECRET;
+use tests::receivers::{Http, Mood};
 
 #[test]
 fn a_channel_is_tried_without_the_daemon_and_what_the_other_side_says_is_said() -> Result<()> {

@@ -144,7 +144,7 @@ pub(super) fn take_away(folder: &Path, channel: &str, numbers: &[u64]) -> io::Re
     file.sync_data()
 }
 
-/// Reads what the last run left, and moves it aside if there is anything wrong with it.
+/// Reads what the last run left, and sets it aside if there is anything wrong with it.
 pub(super) fn read(folder: &Path) -> io::Result<Found> {
     let path = folder.join(NAME);
     let found = look(folder)?;
@@ -154,7 +154,12 @@ pub(super) fn read(folder: &Path) -> io::Result<Found> {
         Some(Aside::Version(_)) => "other-version",
     };
     // What was set aside before is replaced: a file that breaks at every start fills no disk.
-    fs::rename(&path, path.with_extension(suffix))?;
+    let aside = path.with_extension(suffix);
+    let _ = fs::remove_file(&aside);
+    // One name more for it: it stays what the next start reads, until a new one has taken its place.
+    if let Err(error) = fs::hard_link(&path, &aside).or_else(|_| fs::rename(&path, &aside)) {
+        tracing::error!(path = %path.display(), %error, "a file that is not as it should be cannot be set aside");
+    }
     Ok(found)
 }
 
@@ -281,6 +286,7 @@ impl File {
 mod tests {
     use super::super::super::Sender;
     use super::super::super::letter::encode;
+    use super::super::super::moment::Moment;
     use super::*;
     use crate::json::tests::overload;
     use proptest::prelude::*;
@@ -343,7 +349,10 @@ mod tests {
         fs::write(folder.path().join(NAME), &whole).unwrap();
         assert_eq!(read(folder.path()).unwrap().aside, Some(Aside::Broken(1)));
         assert_eq!(fs::read(folder.path().join("signals.broken")).unwrap(), whole);
+        assert_eq!(read(folder.path()).unwrap().aside, Some(Aside::Broken(1)), "a crash before the new one is there");
+        File::create(folder.path(), &Batch::default()).unwrap();
         assert_eq!(read(folder.path()).unwrap(), Found::default(), "only once");
+        assert_eq!(fs::read(folder.path().join("signals.broken")).unwrap(), whole);
         fs::write(folder.path().join(NAME), "oopsd outbox 2\nwho knows").unwrap();
         assert_eq!(read(folder.path()).unwrap().aside, Some(Aside::Version("2".into())));
         assert!(folder.path().join("signals.other-version").exists());
@@ -396,6 +405,6 @@ mod tests {
     }
 
     fn text(seq: u64) -> Arc<[u8]> {
-        encode(&overload(seq), &Sender { node: "ns1".into(), boot: "b00t".into() })
+        encode(&overload(seq), &Sender { node: "ns1".into(), boot: "b00t".into() }, &Moment::default())
     }
 }

@@ -3,6 +3,7 @@
 use super::super::letter::encode;
 use super::super::letter::tests::letter;
 use super::*;
+use crate::channel::moment::tests::moment;
 pub(in super::super) use crate::json::tests::overload as signal;
 use engine::State as Edge;
 
@@ -45,7 +46,7 @@ async fn of_a_condition_only_the_newest_waits_where_the_latest_is_wanted() {
     assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
     for (seq, condition) in [(2, "a"), (3, "b"), (4, "a"), (5, "a"), (6, "nl-overload")] {
         let signal = Signal { condition: condition.into(), state: Edge::Cleared, ..signal(seq) };
-        outbox.push(seq, &signal, &encode(&signal, &sender()), now());
+        outbox.push(seq, &signal, &encode(&signal, &sender(), &Moment::default()), now());
     }
     outbox.accepted(&letter(1), now());
     let mut got = Vec::new();
@@ -83,11 +84,37 @@ async fn a_disabled_outbox_drops_everything_until_it_is_enabled() {
 }
 
 #[tokio::test]
+async fn what_an_earlier_run_left_is_as_old_as_the_kernel_says_if_that_runs_still() {
+    let (year, day) = (365 * 86_400, 86_400_u64);
+    for jump in [-year, 0, year] {
+        let outbox = outbox(Waits { age: Duration::from_secs(day), ..Waits::default() });
+        let made = moment("this", 100_000);
+        let kept = Kept { text: encode(&signal(1), &sender(), &made), superseded: 0, lost: 0 };
+        let wall = signal(1).wall.0 + jump * 1_000_000_000;
+        outbox.restore([(1, kept)].into(), now(), &moment("this", 100_000 + 600), wall);
+        let left = outbox.next().await.unwrap().expires - now();
+        let expected = Duration::from_secs(day - 600);
+        assert!(
+            left <= expected && left > expected - Duration::from_secs(5),
+            "{left:?} left, the clock was set by {jump} s"
+        );
+    }
+}
+
+#[test]
+fn a_queue_that_was_full_loses_nothing_by_a_restart() {
+    let outbox = outbox(Waits { count: 3, ..Waits::default() });
+    let left = (1..=4).map(|seq| (seq, Kept { text: text(seq), superseded: 0, lost: 0 })).collect();
+    outbox.restore(left, now(), &Moment::default(), signal(1).wall.0);
+    assert_eq!((outbox.status().waiting, outbox.status().dropped), (4, 0), "one was being sent");
+}
+
+#[tokio::test]
 async fn what_an_earlier_run_left_is_tried_whatever_the_wall_clock_says() {
     for wall in [i64::MIN, 0, signal(1).wall.0, i64::MAX] {
         let outbox = outbox(Waits::default());
         let kept = Kept { text: text(1), superseded: 1, lost: 2 };
-        outbox.restore([(1, kept)].into(), now(), wall);
+        outbox.restore([(1, kept)].into(), now(), &Moment::default(), wall);
         let letter = outbox.next().await.unwrap();
         assert!(letter.expires >= now() + SPARED - Duration::from_secs(1), "at {wall}");
         assert_eq!((letter.id(), letter.superseded, letter.lost), ("b00t-1".into(), 1, 2));
@@ -107,7 +134,7 @@ pub(in super::super) fn pushed(outbox: &Outbox, numbers: impl IntoIterator<Item 
 }
 
 pub(super) fn text(seq: u64) -> Arc<[u8]> {
-    encode(&signal(seq), &sender())
+    encode(&signal(seq), &sender(), &Moment::default())
 }
 
 fn sender() -> super::super::Sender {

@@ -1,6 +1,6 @@
 //! Receivers that keep what they get, and misbehave as they are told.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -12,15 +12,19 @@ use std::time::Duration;
 
 /// One arrival: which signal, under which id, and all of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Arrival {
-    pub(crate) number: u64,
-    pub(crate) id: String,
-    pub(crate) text: String,
+pub struct Arrival {
+    /// Which.
+    pub number: u64,
+    /// Its id, where there is one.
+    pub id: String,
+    /// All of it.
+    pub text: String,
 }
 
 impl Arrival {
     /// Of the JSON of a signal.
-    pub(crate) fn of(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of(text: &str) -> Option<Self> {
         let signal: Value = serde_json::from_str(text).ok()?;
         let signal = signal.get("data").unwrap_or(&signal);
         let number = signal["condition"].as_str()?.parse().ok()?;
@@ -30,7 +34,7 @@ impl Arrival {
 
 /// What a receiver does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub enum Mood {
     /// Takes everything.
     Well,
     /// Takes its time.
@@ -41,12 +45,17 @@ pub(crate) enum Mood {
     BlackHole,
     /// Hangs up on everybody.
     HangsUp,
+    /// Does nothing, as if stopped; later it goes on where it was.
+    Stopped,
+    /// Is not there: nobody listens.
+    Gone,
 }
 
 /// An HTTP server on a port of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Http {
-    pub(crate) address: SocketAddr,
+pub struct Http {
+    /// Where it listens.
+    pub address: SocketAddr,
     state: Arc<Mutex<State>>,
 }
 
@@ -55,32 +64,59 @@ struct State {
     mood: Mood,
     got: Vec<Arrival>,
     hanging: Vec<TcpStream>,
+    /// To hang up on.
+    open: Vec<TcpStream>,
 }
 
 impl Http {
-    pub(crate) fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let state = State { mood: Mood::Well, got: Vec::new(), hanging: Vec::new() };
-        let receiver = Self { address: listener.local_addr()?, state: Arc::new(Mutex::new(state)) };
+    /// Listens, and is well.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub fn start() -> Result<Self> {
+        let mut listener = Some(TcpListener::bind("127.0.0.1:0")?);
+        let state = State { mood: Mood::Well, got: Vec::new(), hanging: Vec::new(), open: Vec::new() };
+        let address = listener.as_ref().context("just bound")?.local_addr()?;
+        let receiver = Self { address, state: Arc::new(Mutex::new(state)) };
         let own = receiver.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let own = own.clone();
-                // Whoever hangs up in the middle comes again.
-                thread::spawn(move || own.serve(stream));
+        thread::spawn(move || -> Result<()> {
+            loop {
+                let is_gone = own.state(|state| state.mood) == Mood::Gone;
+                if is_gone {
+                    listener = None;
+                } else if listener.is_none() {
+                    listener = Some(TcpListener::bind(own.address)?);
+                }
+                if let Some(listener) = &listener {
+                    listener.set_nonblocking(true)?;
+                    while let Ok((stream, _)) = listener.accept() {
+                        stream.set_nonblocking(false)?;
+                        let own = own.clone();
+                        // Whoever hangs up in the middle comes again.
+                        thread::spawn(move || own.serve(stream));
+                    }
+                }
+                thread::sleep(Duration::from_millis(1));
             }
         });
         Ok(receiver)
     }
 
-    pub(crate) fn mood(&self, mood: Mood) {
+    /// Is like this from now on.
+    pub fn mood(&self, mood: Mood) {
         self.state(|state| {
             state.mood = mood;
-            state.hanging.clear();
+            let open = if mood == Mood::Gone { &mut state.open } else { &mut state.hanging };
+            for stream in open.drain(..) {
+                let _ = stream.shutdown(std::net::Shutdown::Both);
+            }
+            state.open.retain(|stream| stream.peer_addr().is_ok());
         });
     }
 
-    pub(crate) fn got(&self) -> Vec<Arrival> {
+    /// What came so far.
+    #[must_use]
+    pub fn got(&self) -> Vec<Arrival> {
         self.state(|state| state.got.clone())
     }
 
@@ -88,17 +124,22 @@ impl Http {
     fn serve(&self, mut stream: TcpStream) -> Result<()> {
         stream.set_nodelay(true)?;
         let mut reader = BufReader::new(stream.try_clone()?);
+        let other = stream.try_clone()?;
+        self.state(|state| state.open.push(other));
         loop {
             if self.state(|state| state.mood) == Mood::BlackHole {
                 self.state(|state| state.hanging.push(stream));
                 return Ok(());
             }
             let Some(body) = body(&mut reader)? else { return Ok(()) };
+            while self.state(|state| state.mood) == Mood::Stopped {
+                thread::sleep(Duration::from_millis(1));
+            }
             let mood = self.state(|state| state.mood);
             match mood {
-                Mood::BlackHole | Mood::HangsUp => return Ok(()),
+                Mood::BlackHole | Mood::HangsUp | Mood::Gone => return Ok(()),
                 Mood::Slow => thread::sleep(Duration::from_millis(20)),
-                Mood::Well | Mood::Fails => {}
+                Mood::Well | Mood::Fails | Mood::Stopped => {}
             }
             self.state(|state| state.got.extend(Arrival::of(&body)));
             let status = if mood == Mood::Fails { 500 } else { 204 };
@@ -134,18 +175,23 @@ fn body(stream: &mut impl BufRead) -> Result<Option<String>> {
 
 /// What came, held against what was sent.
 #[derive(Debug, Default)]
-pub(crate) struct Account {
-    pub(crate) received: usize,
-    pub(crate) repeated: usize,
-    pub(crate) lost: Vec<u64>,
+pub struct Account {
+    /// How many of what was sent came.
+    pub received: usize,
+    /// How many came that had come before.
+    pub repeated: usize,
+    /// Numbers that never came.
+    pub lost: Vec<u64>,
     /// Numbers whose first arrival came after a higher one's.
-    pub(crate) overtaken: Vec<u64>,
+    pub overtaken: Vec<u64>,
     /// Numbers that came again with another id or another text.
-    pub(crate) differing: Vec<u64>,
+    pub differing: Vec<u64>,
 }
 
 impl Account {
-    pub(crate) fn of(sent: &[u64], got: &[Arrival]) -> Self {
+    /// Takes stock.
+    #[must_use]
+    pub fn of(sent: &[u64], got: &[Arrival]) -> Self {
         let mut account = Self::default();
         let mut first: BTreeMap<u64, &Arrival> = BTreeMap::new();
         for arrival in got {
@@ -166,21 +212,26 @@ impl Account {
         account
     }
 
-    pub(crate) fn is_clean(&self) -> bool {
+    /// Nothing is lost, overtaken or another than before.
+    #[must_use]
+    pub const fn is_clean(&self) -> bool {
         self.lost.is_empty() && self.overtaken.is_empty() && self.differing.is_empty()
     }
 }
 
 /// A flag that another thread looks at until the test ends.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Flag(Arc<AtomicBool>);
+pub struct Flag(Arc<AtomicBool>);
 
 impl Flag {
-    pub(crate) fn raise(&self) {
+    /// Up.
+    pub fn raise(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    pub(crate) fn is_up(&self) -> bool {
+    /// Whether it is.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }

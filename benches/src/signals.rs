@@ -1,0 +1,126 @@
+//! What it costs that no signal is lost: each is on the disk before it is sent to a receiver on this machine, which answers at once.
+//!
+//! By the clock, but for what is said to be on processors. The disk is that of the temporary folder: a forced write is what a signal waits for.
+
+use crate::figure::Figure;
+use crate::process::{megabytes, nanoseconds};
+use crate::{Outcome, table};
+use serde_json::Value;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use tests::channels::{Channels, Home};
+use tests::lab::until;
+use tests::receiver::SECRET;
+use tests::receivers::{Http, Mood};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const CHANNELS: [&str; 2] = ["log", "siem"];
+const SUSTAINED: u64 = 10_000;
+
+/// Measures it.
+pub(crate) fn measure() -> Outcome<()> {
+    one_at_a_time()?;
+    a_thousand_a_second()?;
+    as_fast_as_they_go()?;
+    a_hundred_thousand_wait()
+}
+
+fn one_at_a_time() -> Outcome<()> {
+    let (_receiver, home) = home(Mood::Well)?;
+    let mut channels = home.start()?;
+    for number in 1..=1_000 {
+        channels.send(number, number)?;
+        channels.kept().ok_or("it ended")?;
+        sleep(Duration::from_millis(2));
+    }
+    for channel in CHANNELS {
+        print("a durable signal", channel, &settled(&mut channels, channel)?, Some(50.0));
+    }
+    Ok(())
+}
+
+fn a_thousand_a_second() -> Outcome<()> {
+    let (_receiver, home) = home(Mood::Well)?;
+    let mut channels = home.start()?;
+    let began = Instant::now();
+    for tick in 0..SUSTAINED / 10 {
+        channels.post(tick * 10 + 1, tick * 10 + 10)?;
+        sleep((Duration::from_millis(10) * u32::try_from(tick + 1)?).saturating_sub(began.elapsed()));
+    }
+    let offered = began.elapsed().as_secs_f64();
+    for channel in CHANNELS {
+        let status = settled(&mut channels, channel)?;
+        if status["sent"] != SUSTAINED {
+            return Err(format!("{SUSTAINED} were sent, but {status}").into());
+        }
+        print("1000 durable signals a second for 10 s", channel, &status, Some(250.0));
+    }
+    let behind = began.elapsed().as_secs_f64() - offered;
+    table::ours("    and all accepted so long after the last", "ms", &Figure::once(behind * 1e3), Some(250.0));
+    Ok(())
+}
+
+fn as_fast_as_they_go() -> Outcome<()> {
+    let (_receiver, home) = home(Mood::Well)?;
+    let mut channels = home.start()?;
+    let process = channels.running.0.id();
+    let (began, before) = (Instant::now(), nanoseconds(process)?);
+    channels.send(1, SUSTAINED)?;
+    channels.kept().ok_or("it ended")?;
+    settled(&mut channels, "siem")?;
+    let signals = SUSTAINED as f64;
+    let took = Figure::once(began.elapsed().as_secs_f64() * 1e6 / signals);
+    table::ours("10,000 to a log and a webhook at once, each", "us", &took, Some(1_000.0));
+    let spent = Figure::once((nanoseconds(process)? - before) / 1e3 / signals);
+    table::ours("    on processors, each", "us", &spent, None);
+    Ok(())
+}
+
+fn a_hundred_thousand_wait() -> Outcome<()> {
+    const WAITING: u64 = 100_000;
+    let (_receiver, home) = home(Mood::BlackHole)?;
+    let mut channels = home.start()?;
+    channels.send(1, 1)?;
+    channels.kept().ok_or("it ended")?;
+    let before = megabytes(channels.running.0.id(), "VmRSS")?;
+    for thousand in 0..WAITING / 1_000 {
+        channels.send(thousand * 1_000 + 2, (thousand + 1) * 1_000 + 1)?;
+        channels.kept().ok_or("it ended")?;
+    }
+    settled(&mut channels, "log")?;
+    let grown = megabytes(channels.running.0.id(), "VmRSS")? - before;
+    table::ours("memory with 100,000 waiting", "MB", &Figure::once(grown), Some(128.0));
+    channels.running.kill();
+    let began = Instant::now();
+    let mut channels = home.start()?;
+    if channels.status("siem")?["waiting"].as_u64() < Some(WAITING) {
+        return Err("some are gone".into());
+    }
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    table::ours("    found again after a kill", "ms", &Figure::once(took), Some(3_000.0));
+    Ok(())
+}
+
+fn home(mood: Mood) -> Outcome<(Http, Home)> {
+    let receiver = Http::start()?;
+    receiver.mood(mood);
+    let config = format!(
+        "[[channel]]\ntype = \"log\"\nfile = \"signals.jsonl\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n\
+         [[channel]]\nname = \"siem\"\ntype = \"webhook\"\nurl = \"http://{}/\"\nsecret-file = \"webhook.secret\"\n\
+         timeout = \"60s\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n",
+        receiver.address
+    );
+    let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
+    Ok((receiver, home))
+}
+
+/// Its counts once nothing waits for it.
+fn settled(channels: &mut Channels, channel: &str) -> Outcome<Value> {
+    Ok(until("nothing waits", PATIENCE, || channels.status(channel).ok().filter(|status| status["waiting"] == 0))?)
+}
+
+fn print(what: &str, channel: &str, status: &Value, most: Option<f64>) {
+    let figure = |key: &str| Figure::once(status[key].as_f64().unwrap_or(f64::NAN));
+    table::ours(&format!("{what}, tick to {channel}'s yes, p50"), "ms", &figure("p50_ms"), None);
+    table::ours(&format!("{what}, tick to {channel}'s yes, p99"), "ms", &figure("p99_ms"), most);
+}
