@@ -85,7 +85,8 @@ impl Http {
                 if is_gone {
                     listener = None;
                 } else if listener.is_none() {
-                    listener = Some(TcpListener::bind(own.address)?);
+                    // Meanwhile somebody may have it to call from.
+                    listener = TcpListener::bind(own.address).ok();
                 }
                 if let Some(listener) = &listener {
                     listener.set_nonblocking(true)?;
