@@ -10,3 +10,5 @@ mod programs;
 mod signatures;
 mod syslog;
 mod trial;
+
+use tests::receivers;
