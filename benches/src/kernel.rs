@@ -3,6 +3,7 @@
 
 use crate::figure::{in_turn, nanoseconds};
 use crate::frames::{self, Chance, Over};
+use crate::sketch::Sketch;
 use crate::{Outcome, bpf, table};
 use aya::Ebpf;
 use aya::maps::{Array, MapData, ProgramArray};
@@ -34,9 +35,11 @@ pub(crate) fn measure() -> Outcome<()> {
     let five =
         |chance: &mut Chance| frames::query(&format!("a-long-first-name.a-longer-next-one.{}", zone(chance, THOUSAND)));
     thousand.line("query, 3 labels, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(16.0), www)?;
+    thousand.limit(THOUSAND, 1024, www)?;
     thousand.peers(THOUSAND, 1024, www)?;
     thousand.line("the same at TC", Hook::IngressTc, 1024, None, www)?;
     thousand.line("query, 5 labels of 54 bytes, 1 K zones, XDP", Hook::IngressXdp, 1024, Some(27.0), five)?;
+    thousand.limit(THOUSAND, 1024, five)?;
     for (what, answers, error) in [
         ("response, no answer, no extended error, TC", 0, None),
         ("response, 1 answer, no extended error, TC", 1, None),
@@ -53,6 +56,7 @@ pub(crate) fn measure() -> Outcome<()> {
     let uniform = |chance: &mut Chance| frames::query(&frames::zone(chance.below(MILLION)));
     let million = Bench::new(MILLION)?;
     million.line("query, 3 labels, 64 K active of 1 M zones, XDP", Hook::IngressXdp, 1 << 16, Some(30.0), active)?;
+    million.limit(MILLION, 1 << 16, active)?;
     million.peers(MILLION, 1 << 16, active)?;
     million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), uniform)?;
     million.peers(MILLION, 1 << 20, uniform)
@@ -84,6 +88,20 @@ impl Bench {
         let mut net = || ours.run(&frames[0]) - nothing.run(&frames[0]);
         let [net] = in_turn(ROUNDS, [&mut net]);
         table::ours(what, "ns", &net, at_most);
+        Ok(())
+    }
+
+    /// Measures ours and the sketch in C with `zones` zones, and prints a line of it.
+    fn limit(&self, zones: u64, many: usize, message: impl FnMut(&mut Chance) -> Vec<u8>) -> Outcome<()> {
+        let Some(sketch) = Sketch::new(zones)? else { return Ok(()) };
+        let hook = Hook::IngressXdp;
+        let frames = varied(many, message);
+        let ours = Varied::new(hook, &frames, Called::Fd(self.trial.program(hook)))?;
+        let nothing = Varied::new(hook, &frames, Called::Named("empty"))?;
+        let sketch = Varied::new(hook, &frames, Called::Fd(sketch.program.as_fd()))?;
+        let net = |program: &Varied| program.run(&frames[0]) - nothing.run(&frames[0]);
+        let [ours, sketch] = in_turn(ROUNDS, [&mut || net(&ours), &mut || net(&sketch)]);
+        table::peer("a sketch in C, the limit here", "ns", &sketch, &ours, None);
         Ok(())
     }
 

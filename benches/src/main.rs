@@ -21,6 +21,7 @@ mod reaction;
 mod replay;
 mod resident;
 mod signals;
+mod sketch;
 mod table;
 mod tick;
 mod trace;

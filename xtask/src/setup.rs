@@ -83,7 +83,10 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
             "prometheus-alertmanager", "python3", "python3-pip", "rsyslog", "rsyslog-gnutls", "rsyslog-openssl", "systemd",
             "tcpdump", "tshark", "unbound",
         ],
-        Purpose::Bench => &["bird2", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark"],
+        #[rustfmt::skip]
+        Purpose::Bench => &[
+            "bird2", "clang", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark",
+        ],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
         // libFuzzer is C++.
         Purpose::Fuzz => &["g++"],
