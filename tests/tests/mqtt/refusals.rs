@@ -172,7 +172,6 @@ impl Lab {
 
     fn refused(&self, channel: &str, why: &str) -> Result<()> {
         let (well, said) = self.tested(channel)?;
-        println!("{}", said.trim());
         ensure!(!well && said.contains("not accepted") && said.contains(why), "not {why}: {said}");
         ensure!(!said.contains(PASSWORD), "{said}");
         Ok(())

@@ -102,7 +102,7 @@ fn a_reload_stays_connected_and_takes_away_what_is_no_longer_judged() -> Result<
     oopsd.configure(&Lab::config("1s").replace("\"busy\"", "\"rush\""))?;
     oopsd.kill(libc::SIGHUP);
     lab.place.becomes(&lab.state("rush"), "state", "cleared").with_context(|| oopsd.stderr())?;
-    until("nothing is kept", SOON, || (lab.place.kept(&lab.state("busy")).ok()? == None).then_some(()))?;
+    until("nothing is kept", SOON, || lab.place.kept(&lab.state("busy")).ok()?.is_none().then_some(()))?;
     ensure!(connected() == before, "{}", broker.said());
     // With another will it has to connect again, and is not said to be stopped in the end.
     oopsd.configure(&Lab::config("2s"))?;

@@ -65,7 +65,7 @@ proptest! {
                 prop_assert_eq!(message.qname, whole.qname);
                 prop_assert!(message.unwalked || message == whole);
             }
-            [Err(skip)] => prop_assert_eq!(skip, wire::Skip::Truncated),
+            [Err(skip)] => prop_assert_eq!(skip, Skip::Truncated),
             _ => prop_assert!(false),
         }
     }
