@@ -1,7 +1,7 @@
 //! Up a ladder while a condition is met, slowly down again, over a kill, and never more often than the budget allows.
 
 use anyhow::{Context, Result, ensure};
-use tests::daemon::{BUSY, DEMOTED, Oopsd, SOON};
+use tests::daemon::{BUSY, DEMOTED, Oopsd, Orders, SOON};
 use tests::frames::send_frames;
 use tests::lab::until;
 use tests::site::Site;
@@ -60,6 +60,35 @@ fn what_the_interface_drops_is_evidence_and_an_interface_made_anew_is_not() -> R
     let flood = until_stepped(&site, &oopsd);
     drop(load);
     flood
+}
+
+#[test]
+fn a_dry_run_says_the_way_that_a_real_one_goes() -> Result<()> {
+    let config = [BUSY, DEMOTED, LADDER].concat();
+    let Some((site, real)) = Site::watched(&config)? else { return Ok(()) };
+    // Beside it, on the same packets.
+    let orders =
+        Orders { config: &config, arguments: &["--dry-run"], metrics: Some("127.0.0.1:9554"), ..Orders::default() };
+    let dry = Oopsd::start(&site.host, &orders)?;
+    let load = site.queries(2_000)?;
+    real.shows_route("seen", "192.0.2.0/24", "prepend 3")?;
+    drop(load);
+    is_plain(&site, &real)?;
+    let went = || Some(actions(&real, "announced")).filter(|actions| actions.len() == 4);
+    let went = until("the whole way", SOON, went).with_context(|| real.stderr())?;
+    until("the same way", SOON, || (actions(&dry, "would announce") == went).then_some(()))
+        .with_context(|| format!("{went:?} is not\n{}", dry.stderr()))?;
+    ensure!(went == ["prepend 1", "prepend 3", "prepend 1", "plain"], "{went:?}");
+    Ok(())
+}
+
+/// What it says that it does with the prefix, in order.
+fn actions(oopsd: &Oopsd, says: &str) -> Vec<String> {
+    let of_line = |line: &str| {
+        let (_, rest) = line.split_once(&format!(" {says} prefix=192.0.2.0/24 action="))?;
+        Some(rest.split_once(" router=")?.0.to_owned())
+    };
+    oopsd.stderr().lines().filter_map(of_line).collect()
 }
 
 /// Has the host drop frames until it makes a step.

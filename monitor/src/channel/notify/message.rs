@@ -154,8 +154,6 @@ mod tests {
             let message = Message::from_octets(question.bytes()).unwrap();
             prop_assert!(message.header().opcode() == Opcode::NOTIFY && message.header_counts().qdcount() == 1);
             let asked = message.sole_question().unwrap();
-            prop_assert_eq!(asked.qname().to_string(), question.name.to_string());
-            // What the name means, not only what it looks like.
             let wire: Vec<u8> = asked.qname().to_vec().as_slice().to_vec();
             prop_assert_eq!(wire, crate::name::parse(&zone).unwrap());
         }

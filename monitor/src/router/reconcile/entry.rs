@@ -41,7 +41,7 @@ pub(super) struct Entry {
     /// What was read back last, if ever, and when that was another than the one before.
     pub(super) read: Option<Action>,
     pub(super) changed: Option<SystemTime>,
-    /// What a dry run has already said of this prefix.
+    /// What a dry run has said last of this prefix; nothing in any other.
     pub(super) said: Option<Action>,
     pub(super) changes: u64,
     pub(super) errors: u64,

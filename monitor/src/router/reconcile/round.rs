@@ -112,9 +112,9 @@ impl Shared {
                 tracing::info!(prefix = %prefix, action, router = self.router, "read back");
             }
             entry.look(now);
-            let wanted = entry.wanted.filter(|wanted| now != Some(*wanted));
-            let Some(wanted) = wanted else {
-                entry.said = entry.said.filter(|_| entry.wanted.is_none());
+            // In a dry run what was said last is what would stand.
+            let stands = entry.said.or(now);
+            let Some(wanted) = entry.wanted.filter(|wanted| stands != Some(*wanted)) else {
                 entry.leave = Leave::default();
                 match flaw {
                     Some(flaw) => entry.fail(*prefix, &self.router, flaw),
@@ -127,7 +127,7 @@ impl Shared {
             if !self.dry_run && repair && !entry.may_repair(*prefix, &self.router, asks) {
                 continue;
             }
-            if self.dry_run && entry.said != Some(wanted) {
+            if self.dry_run {
                 let because = &entry.because;
                 tracing::info!(prefix = %prefix, action = %wanted, router = self.router, because, "would announce");
                 entry.said = Some(wanted);
