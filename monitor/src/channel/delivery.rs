@@ -79,12 +79,16 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
                 break;
             }
             let expires = Instant::from_std(letter.expires);
-            tokio::select! {
-                () = tokio::time::sleep_until(pace.not_before.min(expires)) => {}
-                () = outbox.closed() => {}
-                () = outbox.stirred() => {
-                    pace = Pace::new();
-                    continue;
+            let at = pace.not_before.min(expires);
+            // A timer goes by milliseconds, and waits for the next one even when its time has come.
+            if at > Instant::now() {
+                tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = outbox.closed() => {}
+                    () = outbox.stirred() => {
+                        pace = Pace::new();
+                        continue;
+                    }
                 }
             }
             if Instant::now() >= expires {
