@@ -176,6 +176,7 @@ impl Outbox {
         queue.lost +=
             queue.taken.and_then(|number| queue.waiting.get(&number)).map_or(1, |entry| entry.kept.stands_for());
         self.answered(queue);
+        self.soon();
         true
     }
 
@@ -277,6 +278,13 @@ impl Outbox {
     /// The disk has what it was given, when it was last asked.
     fn is_durable(&self) -> bool {
         self.journal.as_ref().is_some_and(Wake::is_durable)
+    }
+
+    /// What an operator did is not for the next batch.
+    fn soon(&self) {
+        if let Some(journal) = &self.journal {
+            journal.soon();
+        }
     }
 
     fn later(&self) {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use std::fs::File;
+use std::fs::{self, File};
 use std::process::Command;
 use tests::daemon::{BUSY, Oopsd, Orders, SOON, STATE};
 use tests::lab::{self, until};
@@ -55,6 +55,10 @@ fn what_waits_is_listed_retried_and_dropped_by_a_live_oopsd_and_by_none() -> Res
     })?;
     oopsd.shows("oopsd_signals_total{channel=\"siem\",outcome=\"dropped\"}", 1)?;
 
+    until("the disk has it", SOON, || {
+        let text = fs::read_to_string(oopsd.path(STATE).join("outbox/signals")).ok()?;
+        text.contains("{\"gone\":[\"siem\",[").then_some(())
+    })?;
     // Whoever has the lock is not there to be asked; then nobody has it.
     oopsd.kill(libc::SIGSTOP);
     let refused = text(&oopsd, &["drop", "siem", "--all"])?;

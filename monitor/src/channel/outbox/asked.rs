@@ -76,7 +76,7 @@ impl Outbox {
         if dropped.trying {
             self.stirred.notify_one();
         }
-        self.later();
+        self.soon();
         dropped
     }
 }
