@@ -110,12 +110,13 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
                 break;
             }
             // Ends early when the outbox is closing; then comes the last attempt.
-            let _ = runtime.block_on(tokio::time::timeout(AGAIN, async {
+            runtime.block_on(async {
                 tokio::select! {
                     () = outbox.closed() => {}
                     () = outbox.stirred() => {}
+                    () = tokio::time::sleep(AGAIN) => {}
                 }
-            }));
+            });
         }
     }
 }
