@@ -146,7 +146,7 @@ impl Lab {
         let keys = |way: &str| match way {
             "udp" => String::from("address = \"udp://127.0.0.1\""),
             "tcp" => String::from(
-                "address = \"tcp://127.0.0.1\"\nformat = \"cef\"\nfacility = \"local3\"\nseverity = \"alert\"",
+                "address = \"tcp://127.0.0.1\"\nformat = \"cef\"\nfacility = \"local3\"\nseverity-cleared = \"alert\"",
             ),
             "tls" => format!(
                 "address = \"tls://127.0.0.1\"\nca-file = \"{here}/ca.pem\"\n\
@@ -169,12 +169,12 @@ fn way(message: &Value) -> &str {
 /// Fields of one message against what was sent.
 fn check(message: &Value, way: &str, number: u64) -> Result<()> {
     let text = |key: &str| message[key].as_str().unwrap_or_default();
-    // local3 (19) and alert (1), or what is the default: daemon (3) and warning (4).
-    let priority = if way == "tcp" { "153" } else { "28" };
+    // local3 (19) and alert (1), or what is the default for what is over: daemon (3) and notice (5).
+    let priority = if way == "tcp" { "153" } else { "29" };
     ensure!(text("pri") == priority && text("app-name") == "oopsd" && text("procid").parse::<u32>().is_ok(), "head");
-    let said = format!("{number} met: query-rate 120345 against 100000 of zone nl.");
+    let said = format!("{number} cleared: query-rate 120345 against 100000 of zone {number}.nl.");
     let data = format!(
-        " seq=\"{number}\" condition=\"{number}\" state=\"met\" scope=\"zone\" name=\"nl.\" value=\"120345\" \
+        " seq=\"{number}\" condition=\"{number}\" state=\"cleared\" scope=\"zone\" name=\"{number}.nl.\" value=\"120345\" \
          threshold=\"100000\" window=\"1\"]"
     );
     let is_data = |text: &str| text.starts_with("[oopsd@32473 id=\"") && text.ends_with(&data);
@@ -186,10 +186,12 @@ fn check(message: &Value, way: &str, number: u64) -> Result<()> {
     ensure!(text("hostname") == "killed" && text("msgid") == "query-rate", "head");
     ensure!(text("timestamp").len() == 24 && text("timestamp").ends_with('Z'), "time");
     if way == "tcp" {
-        let middle = format!("|query-rate|{number} met|9|externalId=");
-        let end = " cs3Label=zone cs3=nl. cfp1Label=value cfp1=120345 cfp2Label=threshold cfp2=100000 cfp3Label=window cfp3=1";
+        let middle = format!("|query-rate|{number} cleared|9|externalId=");
+        let end = format!(
+            " cs3Label=zone cs3={number}.nl. cfp1Label=value cfp1=120345 cfp2Label=threshold cfp2=100000 cfp3Label=window cfp3=1"
+        );
         ensure!(text("structured-data") == "-" && message.starts_with("CEF:0|oopsd|oopsd|"), "CEF");
-        ensure!(message.contains(&middle) && message.ends_with(end), "CEF");
+        ensure!(message.contains(&middle) && message.ends_with(&end), "CEF");
     } else {
         ensure!(message == said && is_data(text("structured-data")), "text and data");
     }
