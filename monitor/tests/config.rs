@@ -91,7 +91,7 @@ fn the_readme_shows_a_configuration_that_works() {
 #[test]
 fn the_manual_shows_channels_that_work() {
     let text = include_str!("../MANUAL.md");
-    let chapter = text.split("\n## What a webhook says\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
+    let chapter = text.split("\n## Webhook\n").nth(1).and_then(|rest| rest.split("\n## ").next()).unwrap();
     let shown = chapter.split("\n\n").filter(|part| part.starts_with("    [[channel]]"));
     let shown: Vec<String> = shown.map(|part| part.replace("\n    ", "\n").trim_start().to_owned()).collect();
     let config = Config::parse(Path::new("f.toml"), &shown.join("\n"), Purpose::Judge).unwrap();
