@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::fs;
 use std::time::Instant;
-use tests::lab::bird::{self, Bird, HOST, Session};
+use tests::lab::bird::{self, Bird, HOST, Session, Version};
 use tests::lab::{self, Namespace, Running, until};
 use tests::routers::Routers;
 
@@ -267,8 +267,9 @@ impl Lab {
             namespace.ip(&format!("addr add 10.53.0.{last}/30 dev {interface}"))?;
             namespace.ip(&format!("addr add fd53::{last}/64 dev {interface} nodad"))?;
         }
-        let upstream = Bird::start(&far, UPSTREAM)?;
-        let announcer = Bird::start(&host, &format!("{HOST}\n{}\n{}", fragment(&[V4, V6]), bird::sessions(CHANNELS)))?;
+        let upstream = Bird::start(Version::Two, &far, UPSTREAM)?;
+        let conf = format!("{HOST}\n{}\n{}", fragment(&[V4, V6]), bird::sessions(CHANNELS));
+        let announcer = Bird::start(Version::Two, &host, &conf)?;
         let lab = Self { announcer, upstream, host, _far: far };
         lab.sessions()?;
         lab.reaches(V4, 0)?;

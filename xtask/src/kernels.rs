@@ -9,6 +9,7 @@ mod guest;
 pub(crate) use guest::{Part, guest};
 
 use crate::command::{cargo, output, run};
+use crate::debian::Source;
 use crate::setup::{Purpose, setup};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -53,12 +54,7 @@ fn kernel(folder: &Path) -> Result<PathBuf> {
     let unpacked = folder.join(&package);
     if !unpacked.is_dir() {
         println!("kernels: fetching {package}");
-        output(Command::new("apt-get").args(["-qq", "download", &package]).current_dir(folder))?;
-        let file = found(folder, &package, ".deb")?;
-        let partly = folder.join("unpacking");
-        output(Command::new("dpkg-deb").arg("-x").arg(&file).arg(&partly))?;
-        fs::remove_file(file)?;
-        fs::rename(partly, &unpacked)?;
+        Source::of_this_machine().unpack(&[&package], &unpacked)?;
     }
     Ok(unpacked)
 }

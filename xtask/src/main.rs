@@ -6,6 +6,7 @@
 
 mod check;
 mod command;
+mod debian;
 mod demo;
 mod fuzz;
 mod kernels;

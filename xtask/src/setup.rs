@@ -1,5 +1,6 @@
 //! Installs what is missing, and only that. What runs as root is in `install.sh`, so that a person can read it and type it.
 
+mod bird3;
 mod listeners;
 
 use crate::command::{cargo, output, run, succeeds};
@@ -51,12 +52,14 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
         some => some.iter().any(|purpose| purposes.contains(purpose)),
     };
     let tools: Vec<&Tool> = TOOLS.iter().filter(asked).filter(|tool| !tool.is_here()).collect();
-    if packages.is_empty() && tools.is_empty() {
+    let bird3 = purposes.contains(&Purpose::Test) && !bird3::is_here();
+    if packages.is_empty() && tools.is_empty() && !bird3 {
         println!("setup: nothing to install");
         return Ok(());
     }
     install_packages(&packages)?;
-    tools.into_iter().try_for_each(Tool::install)
+    tools.into_iter().try_for_each(Tool::install)?;
+    if bird3 { bird3::fetch() } else { Ok(()) }
 }
 
 /// What compiles the kernel programs, beside `bpf-linker`: a rustc with libraries for BPF, and its LLVM.

@@ -34,9 +34,38 @@ pub fn sessions([four, six]: [&str; 2]) -> String {
     text
 }
 
+/// Which BIRD an operator's host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// That of Debian 12.
+    Two,
+    /// That of its successor, which `cargo xtask setup --for test` puts beside what cargo builds.
+    Three,
+}
+
+impl Version {
+    /// What starts it.
+    #[must_use]
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Two => "bird",
+            Self::Three => concat!(env!("CARGO_MANIFEST_DIR"), "/../target/bird3/bird"),
+        }
+    }
+
+    /// Whether it takes the configuration in `file`.
+    ///
+    /// # Errors
+    /// With what it says, if not.
+    pub fn takes(self, file: &Path) -> Result<()> {
+        super::run(Command::new(self.program()).arg("-p").arg("-c").arg(file)).map(|_| ())
+    }
+}
+
 /// BIRD, running until it is dropped.
 #[derive(Debug)]
 pub struct Bird {
+    version: Version,
     namespace: String,
     folder: TempDir,
     running: Running,
@@ -60,11 +89,11 @@ impl Bird {
     ///
     /// # Errors
     /// With its log, if it does not come up.
-    pub fn start(namespace: &Namespace, config: &str) -> Result<Self> {
+    pub fn start(version: Version, namespace: &Namespace, config: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("oopsd-bird-").tempdir()?;
         fs::write(folder.path().join("bird.conf"), config)?;
-        let running = spawn(namespace.name(), folder.path())?;
-        let bird = Self { namespace: namespace.name().to_owned(), folder, running };
+        let running = spawn(version, namespace.name(), folder.path())?;
+        let bird = Self { version, namespace: namespace.name().to_owned(), folder, running };
         bird.answering()?;
         Ok(bird)
     }
@@ -76,8 +105,16 @@ impl Bird {
     pub fn restart(&mut self) -> Result<()> {
         self.running.kill();
         let _ = fs::remove_file(self.socket());
-        self.running = spawn(&self.namespace, self.folder.path())?;
+        self.running = spawn(self.version, &self.namespace, self.folder.path())?;
         self.answering()
+    }
+
+    /// Whether it would start with the files as they are.
+    ///
+    /// # Errors
+    /// With what it says, if not.
+    pub fn boots(&self) -> Result<()> {
+        self.version.takes(&self.file())
     }
 
     /// Sends it a signal of the operating system.
@@ -202,13 +239,13 @@ pub fn parses(config: &str) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("bird.conf");
     fs::write(&file, config)?;
-    super::run(Command::new("bird").arg("-p").arg("-c").arg(&file)).map(|_| ())
+    Version::Two.takes(&file)
 }
 
-fn spawn(namespace: &str, folder: &Path) -> Result<Running> {
+fn spawn(version: Version, namespace: &str, folder: &Path) -> Result<Running> {
     let log = File::create(folder.join("log"))?;
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", namespace, "bird", "-f"]);
+    command.args(["netns", "exec", namespace, version.program(), "-f"]);
     command.arg("-c").arg(folder.join("bird.conf"));
     command.arg("-s").arg(folder.join("bird.ctl"));
     command.arg("-P").arg(folder.join("bird.pid"));

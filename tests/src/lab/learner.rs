@@ -1,6 +1,6 @@
 //! BIRD that learns oopsd's kernel table, with the text that oopsd itself prints for its configuration, in front of a listener.
 
-use super::bird::{self, Bird, HOST};
+use super::bird::{self, Bird, HOST, Version};
 use super::peering::{HOST_AS, Peering, V4, V6};
 use super::until;
 use crate::bgp::message::Attributes;
@@ -49,8 +49,16 @@ impl Learner {
     /// # Errors
     /// When it does not come to that.
     pub fn new() -> Result<Option<Self>> {
-        let Some(peering) = Peering::new(&["bird"])? else { return Ok(None) };
-        let bird = Bird::start(&peering.host, &bird_conf()?)?;
+        Self::of(Version::Two)
+    }
+
+    /// The same with this BIRD on the host.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(version: Version) -> Result<Option<Self>> {
+        let Some(peering) = Peering::new(&[version.program()])? else { return Ok(None) };
+        let bird = Bird::start(version, &peering.host, &bird_conf()?)?;
         let learner = Self { bird, peering };
         learner.settled()?;
         for prefix in [V4, V6] {

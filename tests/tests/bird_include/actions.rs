@@ -4,12 +4,17 @@ use crate::lab::{ACTIONS, Dice, Lab, SOON, with_routes};
 use anyhow::{Context, Result, ensure};
 use core::time::Duration;
 use std::time::Instant;
+use tests::lab::bird::Version;
 use tests::lab::peering::{V4, V6};
 use tests::lab::{run, until};
 
 #[test]
 fn every_action_reaches_the_upstream_and_goes_back() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    every_action(Version::Two)
+}
+
+pub(crate) fn every_action(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     let mut took = Vec::new();
     for prefix in [V4, V6] {
@@ -30,9 +35,13 @@ fn every_action_reaches_the_upstream_and_goes_back() -> Result<()> {
 
 #[test]
 fn three_hundred_random_intents_end_right() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    random_intents(Version::Two, 300)
+}
+
+pub(crate) fn random_intents(version: Version, count: usize) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let (mut oopsd, mut dice, mut took) = (lab.oopsd()?, Dice::new(), Vec::new());
-    for round in 0..300 {
+    for round in 0..count {
         let (prefix, action) = (dice.prefix(), dice.action());
         let start = Instant::now();
         oopsd.want(prefix, action)?;
@@ -47,8 +56,8 @@ fn three_hundred_random_intents_end_right() -> Result<()> {
         lab.reaches(prefix, action)?;
         oopsd.sees(prefix, action)?;
     }
-    print_times("of 300 intents, those waited for", took);
-    ensure!(announcements(&lab) <= 302, "{} announcements", announcements(&lab));
+    print_times(&format!("of {count} intents, those waited for"), took);
+    ensure!(announcements(&lab) <= count + 2, "{} announcements", announcements(&lab));
     let row = oopsd.status(V4)?;
     ensure!(row["errors"] == 0, "{row}");
     lab.boots()?;

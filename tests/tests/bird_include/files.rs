@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
+use tests::lab::bird::Version;
 use tests::lab::peering::{V4, V6};
 use tests::lab::{run, until};
 use tests::routers::Routers;
@@ -71,7 +72,7 @@ fn on_a_full_disk_the_former_file_stays() -> Result<()> {
     }
     let disk = Disk::new()?;
     let folder = tempfile::Builder::new().prefix("include-").tempdir_in(disk.0.path())?;
-    let Some(lab) = Lab::with(folder)? else { return Ok(()) };
+    let Some(lab) = Lab::with(Version::Two, folder)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     oopsd.want(V4, "prepend 2")?;
     lab.reaches(V4, "prepend 2")?;

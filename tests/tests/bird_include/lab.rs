@@ -8,12 +8,10 @@ use oopsd::router::Config as Router;
 use oopsd::router::bird::{Config as BirdConfig, bird_fragment};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use tempfile::TempDir;
 use tests::bgp::message::Attributes;
-use tests::lab::bird::{self, Bird, HOST};
+use tests::lab::bird::{self, Bird, HOST, Version};
 use tests::lab::peering::{HOST_AS, Peering, V4, V6};
-use tests::lab::run;
 use tests::routers::Routers;
 
 /// Long enough for a busy machine; what is timed is printed.
@@ -42,17 +40,22 @@ pub(crate) struct Lab {
 impl Lab {
     /// Sessions are up and both prefixes upstream with a plain path; `None` if this cannot run here.
     pub(crate) fn new() -> Result<Option<Self>> {
-        Self::with(tempfile::Builder::new().prefix("oopsd-include-").tempdir()?)
+        Self::of(Version::Two)
+    }
+
+    /// The same with this BIRD on the host.
+    pub(crate) fn of(version: Version) -> Result<Option<Self>> {
+        Self::with(version, tempfile::Builder::new().prefix("oopsd-include-").tempdir()?)
     }
 
     /// With the include file in `folder`.
-    pub(crate) fn with(folder: TempDir) -> Result<Option<Self>> {
-        let Some(peering) = Peering::new(&["bird"])? else { return Ok(None) };
+    pub(crate) fn with(version: Version, folder: TempDir) -> Result<Option<Self>> {
+        let Some(peering) = Peering::new(&[version.program()])? else { return Ok(None) };
         let include = folder.path().join("oopsd.conf");
         let parsed = config(Path::new("/nowhere"), &include)?;
         let Some(Router::Bird(router)) = parsed.routers.first() else { anyhow::bail!("{:?}", parsed.routers) };
         router.write_include(&parsed.plan.routes)?;
-        let bird = Bird::start(&peering.host, &bird_conf(router, &parsed))?;
+        let bird = Bird::start(version, &peering.host, &bird_conf(router, &parsed))?;
         peering.listener.up(2, Duration::from_secs(20))?;
         let mut lab = Self { bird, peering, folder, start: 0 };
         lab.reaches(V4, "plain")?;
@@ -100,7 +103,7 @@ impl Lab {
 
     /// That BIRD would start with the files as they are.
     pub(crate) fn boots(&self) -> Result<()> {
-        run(Command::new("bird").arg("-p").arg("-c").arg(self.bird.file())).map(|_| ())
+        self.bird.boots()
     }
 
     /// That the file's folder holds nothing else.

@@ -2,6 +2,7 @@
 //! file by `bird -p`.
 
 mod actions;
+mod bird3;
 mod crashes;
 mod files;
 mod lab;

@@ -6,12 +6,17 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use ipnet::IpNet;
 use std::process::Command;
 use std::thread;
+use tests::lab::bird::Version;
 use tests::lab::peering::{V4, V6};
 use tests::lab::{run, until};
 
 #[test]
 fn a_broken_bird_conf_is_named_and_nothing_is_touched() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    broken_conf(Version::Two)
+}
+
+pub(crate) fn broken_conf(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     oopsd.want(V4, "prepend 2")?;
     lab.reaches(V4, "prepend 2")?;
@@ -33,7 +38,11 @@ fn a_broken_bird_conf_is_named_and_nothing_is_touched() -> Result<()> {
 
 #[test]
 fn constants_that_bird_refuses_are_taken_back() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    refused_constants(Version::Two)
+}
+
+pub(crate) fn refused_constants(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let conf = lab.conf()?;
     // A name of oopsd's that the operator has used: sound until oopsd defines it.
     lab.bird.configure(&format!("define OOPSD_MED300_4 = 7;\n{conf}"))?;
@@ -64,7 +73,12 @@ fn constants_that_bird_refuses_are_taken_back() -> Result<()> {
 
 #[test]
 fn others_may_configure_at_the_same_time() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    others_configure(Version::Two)
+}
+
+#[expect(clippy::print_stdout, reason = "a figure for whoever runs the tests")]
+pub(crate) fn others_configure(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     let (done, mut dice) = (AtomicBool::new(false), Dice::new());
     let configures = thread::scope(|scope| -> Result<u32> {
@@ -97,7 +111,11 @@ fn others_may_configure_at_the_same_time() -> Result<()> {
 
 #[test]
 fn an_undo_and_a_soft_configure_are_survived() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    undone(Version::Two)
+}
+
+pub(crate) fn undone(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     oopsd.want(V4, "prepend 2")?;
     lab.reaches(V4, "prepend 2")?;
@@ -116,7 +134,11 @@ fn an_undo_and_a_soft_configure_are_survived() -> Result<()> {
 
 #[test]
 fn a_configure_that_restarts_a_session_is_waited_for() -> Result<()> {
-    let Some(lab) = Lab::new()? else { return Ok(()) };
+    session_restarts(Version::Two)
+}
+
+pub(crate) fn session_restarts(version: Version) -> Result<()> {
+    let Some(lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     oopsd.sees(V4, "plain")?;
     // Not yet in force: the operator has saved it, and oopsd's `configure` takes it along.

@@ -4,6 +4,7 @@ use crate::lab::{Lab, SOON};
 use anyhow::{Result, ensure};
 use core::time::Duration;
 use std::time::Instant;
+use tests::lab::bird::Version;
 use tests::lab::peering::{V4, V6};
 use tests::lab::until;
 
@@ -12,7 +13,11 @@ const NOTICED: Duration = Duration::from_secs(5);
 
 #[test]
 fn bird_killed_and_started_again_announces_the_same() -> Result<()> {
-    let Some(mut lab) = Lab::new()? else { return Ok(()) };
+    killed_and_started(Version::Two)
+}
+
+pub(crate) fn killed_and_started(version: Version) -> Result<()> {
+    let Some(mut lab) = Lab::of(version)? else { return Ok(()) };
     let mut oopsd = lab.oopsd()?;
     oopsd.want(V4, "prepend 2")?;
     lab.reaches(V4, "prepend 2")?;

@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use engine::Action;
 use std::thread;
+use tests::lab::bird::Version;
 use tests::lab::learner::{Learner, TABLE, bird_conf};
 use tests::lab::peering::{V4, V6};
 use tests::lab::until;
@@ -12,7 +13,12 @@ use tests::routers::Routers;
 
 #[test]
 fn what_was_wanted_while_bird_was_dead_is_so_when_it_is_back() -> Result<()> {
-    let Some((mut lab, mut oopsd)) = both([Action::Prepend(2), Action::Withdraw])? else { return Ok(()) };
+    bird_dies(Version::Two)
+}
+
+#[expect(clippy::print_stdout, reason = "a figure for whoever runs the tests")]
+pub(crate) fn bird_dies(version: Version) -> Result<()> {
+    let Some((mut lab, mut oopsd)) = both(version, [Action::Prepend(2), Action::Withdraw])? else { return Ok(()) };
     lab.bird.signal(libc::SIGKILL);
     until("no session is left", Duration::from_secs(5), || (lab.peering.listener.established() == 0).then_some(()))?;
     oopsd.want(V4, &Action::Withdraw.to_string())?;
@@ -23,7 +29,7 @@ fn what_was_wanted_while_bird_was_dead_is_so_when_it_is_back() -> Result<()> {
     lab.settled()?;
     lab.reaches(V6, Action::Prepend(7))?;
     lab.reaches(V4, Action::Withdraw)?;
-    // Before BIRD knew its tables nothing went out that was not wanted.
+    // BIRD 2 knows its tables before it speaks; BIRD 3 says the plain path first.
     let updates = lab.peering.listener.updates(mark);
     println!("after a restart of BIRD: {updates:?}");
     Ok(())
@@ -31,7 +37,7 @@ fn what_was_wanted_while_bird_was_dead_is_so_when_it_is_back() -> Result<()> {
 
 #[test]
 fn what_was_wanted_while_bird_was_stopped_is_so_when_it_goes_on() -> Result<()> {
-    let Some((lab, mut oopsd)) = both([Action::Prepend(2), Action::Prepend(3)])? else { return Ok(()) };
+    let Some((lab, mut oopsd)) = both(Version::Two, [Action::Prepend(2), Action::Prepend(3)])? else { return Ok(()) };
     let mark = lab.peering.listener.mark();
     lab.bird.signal(libc::SIGSTOP);
     for (prefix, action) in [(V4, Action::Med(65_535)), (V6, Action::GracefulShutdown), (V4, Action::Prepend(1))] {
@@ -47,7 +53,12 @@ fn what_was_wanted_while_bird_was_stopped_is_so_when_it_goes_on() -> Result<()> 
 
 #[test]
 fn a_new_or_a_broken_configuration_of_bird_changes_nothing() -> Result<()> {
-    let Some((lab, mut oopsd)) = both([Action::Prepend(2), Action::GracefulShutdown])? else { return Ok(()) };
+    bird_is_configured(Version::Two)
+}
+
+pub(crate) fn bird_is_configured(version: Version) -> Result<()> {
+    let wanted = [Action::Prepend(2), Action::GracefulShutdown];
+    let Some((lab, mut oopsd)) = both(version, wanted)? else { return Ok(()) };
     let mark = lab.peering.listener.mark();
     for _ in 0..5 {
         lab.bird.configure(&format!("{}\nprotocol static more {{ ipv4; }}\n", bird_conf()?))?;
@@ -64,7 +75,9 @@ fn a_new_or_a_broken_configuration_of_bird_changes_nothing() -> Result<()> {
 
 #[test]
 fn a_table_flushed_once_is_put_back_and_one_flushed_again_and_again_is_left() -> Result<()> {
-    let Some((lab, mut oopsd)) = both([Action::Prepend(2), Action::GracefulShutdown])? else { return Ok(()) };
+    let Some((lab, mut oopsd)) = both(Version::Two, [Action::Prepend(2), Action::GracefulShutdown])? else {
+        return Ok(());
+    };
     let table = lab.table();
     lab.flush()?;
     lab.holds(&table)?;
@@ -104,7 +117,12 @@ fn a_table_flushed_once_is_put_back_and_one_flushed_again_and_again_is_left() ->
 
 #[test]
 fn the_switch_of_the_manual_works_with_oopsd_dead() -> Result<()> {
-    let Some((lab, mut oopsd)) = both([Action::Prepend(2), Action::Community(64_999, 666)])? else { return Ok(()) };
+    switched_off(Version::Two)
+}
+
+pub(crate) fn switched_off(version: Version) -> Result<()> {
+    let wanted = [Action::Prepend(2), Action::Community(64_999, 666)];
+    let Some((lab, mut oopsd)) = both(version, wanted)? else { return Ok(()) };
     oopsd.running.kill();
     lab.reaches(V4, Action::Prepend(2))?;
     lab.flush()?;
@@ -113,8 +131,8 @@ fn the_switch_of_the_manual_works_with_oopsd_dead() -> Result<()> {
 }
 
 /// Both prefixes announced so.
-fn both(actions: [Action; 2]) -> Result<Option<(Learner, Routers)>> {
-    let Some(lab) = Learner::new()? else { return Ok(None) };
+fn both(version: Version, actions: [Action; 2]) -> Result<Option<(Learner, Routers)>> {
+    let Some(lab) = Learner::of(version)? else { return Ok(None) };
     let mut oopsd = lab.oopsd(env!("CARGO_BIN_EXE_routers"))?;
     for (prefix, action) in [V4, V6].into_iter().zip(actions) {
         oopsd.want(prefix, &action.to_string())?;

@@ -14,10 +14,15 @@ const LATE: Duration = Duration::from_secs(1);
 #[test]
 fn three_hundred_random_intents_end_right_and_nothing_passes_that_was_not_ordered() -> Result<()> {
     let Some(lab) = Learner::new()? else { return Ok(()) };
+    random_intents(&lab, 300)
+}
+
+#[expect(clippy::print_stdout, reason = "a figure for whoever runs the tests")]
+pub(crate) fn random_intents(lab: &Learner, count: u32) -> Result<()> {
     let mut oopsd = lab.oopsd(env!("CARGO_BIN_EXE_routers"))?;
     let mark = lab.peering.listener.mark();
     let (mut random, mut orders, mut took) = (Random(20_261_121), Orders::default(), Vec::new());
-    for _ in 0..300 {
+    for _ in 0..count {
         let (prefix, action) = (random.one_of(&[V4, V6]), random.one_of(&ACTIONS));
         let start = orders.add(prefix, action);
         oopsd.want(prefix, &action.to_string())?;
@@ -33,14 +38,14 @@ fn three_hundred_random_intents_end_right_and_nothing_passes_that_was_not_ordere
     }
     took.sort_unstable();
     println!(
-        "300 intents, of which {} were waited for: median {:?}, longest {:?}; {} UPDATEs, {} withdrawals",
+        "{count} intents, of which {} were waited for: median {:?}, longest {:?}; {} UPDATEs, {} withdrawals",
         took.len(),
         took[took.len() / 2],
         took[took.len() - 1],
         lab.peering.listener.updates(mark).len(),
         lab.peering.listener.withdrawals(mark).len(),
     );
-    orders.judge(&lab, mark)
+    orders.judge(lab, mark)
 }
 
 #[test]

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use core::time::Duration;
 use tests::bgp::What;
 use tests::bgp::message::Message;
-use tests::lab::bird::Bird;
+use tests::lab::bird::{Bird, Version};
 use tests::lab::peering::{HOST_AS, Peering, V4, V6};
 use tests::lab::until;
 
@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(20);
 fn what_bird_says_is_written_down() -> Result<()> {
     let Some(lab) = Peering::new(&["bird"])? else { return Ok(()) };
     let config = |med| CONFIG.replace("{med}", med);
-    let bird = Bird::start(&lab.host, &config("10"))?;
+    let bird = Bird::start(Version::Two, &lab.host, &config("10"))?;
     let listener = &lab.listener;
     listener.up(2, SOON)?;
     for prefix in [V4, V6] {
