@@ -128,6 +128,12 @@ const TOOLS: &[Tool] = &[
         install: "/usr/bin/python3 -m pip install --quiet --root-user-action ignore --no-deps --target target/python standardwebhooks==1.1.0",
     },
     Tool {
+        purposes: &[Purpose::Test],
+        test: "test -f target/exabgp5/bin/exabgp",
+        // Beside the 4.2 that Debian has.
+        install: "/usr/bin/python3 -m pip install --quiet --root-user-action ignore --no-deps --target target/exabgp5 exabgp==5.0.15",
+    },
+    Tool {
         purposes: &[Purpose::Check, Purpose::Test],
         test: "cargo fmt --version",
         install: "rustup component add rustfmt",

@@ -1,4 +1,4 @@
-//! ExaBGP in a namespace: its configuration, pipes and process in a temporary folder.
+//! ExaBGP 4 or 5 in a namespace: its configuration, pipes and process in a temporary folder.
 
 use super::peering::{HOST_AS, UPSTREAM_AS, V4, V6};
 use super::{Namespace, Running, run};
@@ -8,9 +8,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+/// Which ExaBGP an operator's host runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// That of Debian 12.
+    Four,
+    /// That of the Python package, which `cargo xtask setup --for test` puts beside what cargo builds.
+    Five,
+}
+
+impl Version {
+    /// What starts it.
+    #[must_use]
+    pub const fn program(self) -> &'static str {
+        match self {
+            Self::Four => "exabgp",
+            Self::Five => concat!(env!("CARGO_MANIFEST_DIR"), "/../target/exabgp5/bin/exabgp"),
+        }
+    }
+}
+
 /// ExaBGP, running until it is dropped; it announces both prefixes from its own configuration.
 #[derive(Debug)]
 pub struct Exabgp {
+    version: Version,
     namespace: String,
     folder: TempDir,
     /// To signal or kill it.
@@ -22,7 +43,7 @@ impl Exabgp {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(namespace: &Namespace, attributes: &str) -> Result<Self> {
+    pub fn start(version: Version, namespace: &Namespace, attributes: &str) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("oopsd-exabgp-").tempdir()?;
         let pipes = folder.path().join("run/exabgp");
         fs::create_dir_all(&pipes)?;
@@ -31,8 +52,8 @@ impl Exabgp {
             run(Command::new("mkfifo").arg(pipes.join(format!("{}.{end}", name(folder.path())))))?;
         }
         fs::write(folder.path().join("exabgp.conf"), config(attributes))?;
-        let running = spawn(namespace.name(), folder.path())?;
-        Ok(Self { namespace: namespace.name().to_owned(), folder, running })
+        let running = spawn(version, namespace.name(), folder.path())?;
+        Ok(Self { version, namespace: namespace.name().to_owned(), folder, running })
     }
 
     /// The pipes, without `.in` and `.out`.
@@ -47,7 +68,7 @@ impl Exabgp {
     /// As [`Self::start`].
     pub fn restart(&mut self) -> Result<()> {
         self.running.kill();
-        self.running = spawn(&self.namespace, self.folder.path())?;
+        self.running = spawn(self.version, &self.namespace, self.folder.path())?;
         Ok(())
     }
 
@@ -63,10 +84,17 @@ fn name(folder: &Path) -> String {
     folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn spawn(namespace: &str, folder: &Path) -> Result<Running> {
+fn spawn(version: Version, namespace: &str, folder: &Path) -> Result<Running> {
     let log = File::options().create(true).append(true).open(folder.join("log"))?;
     let mut command = Command::new("ip");
-    command.args(["netns", "exec", namespace, "exabgp", "--root"]).arg(folder).arg(folder.join("exabgp.conf"));
+    command.args(["netns", "exec", namespace, version.program()]);
+    match version {
+        Version::Four => command.arg("--root").arg(folder),
+        Version::Five => command
+            .env("EXABGP_ROOT", folder)
+            .env("PYTHONPATH", concat!(env!("CARGO_MANIFEST_DIR"), "/../target/exabgp5")),
+    };
+    command.arg(folder.join("exabgp.conf"));
     command.env("exabgp_daemon_user", "root").env("exabgp_api_pipename", name(folder)).env("exabgp_log_level", "INFO");
     Running::start(command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log))
 }

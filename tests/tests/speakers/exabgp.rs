@@ -6,7 +6,7 @@ use engine::Action;
 use std::fs::File;
 use std::io::Write as _;
 use std::process::Command;
-use tests::lab::exabgp::Exabgp;
+use tests::lab::exabgp::{Exabgp, Version};
 use tests::lab::peering::{Peering, V4, V6};
 use tests::lab::run;
 
@@ -79,7 +79,11 @@ fn the_switches_that_need_no_oopsd_work() -> Result<()> {
 
 #[test]
 fn reloaded_and_restarted_it_is_told_again() -> Result<()> {
-    let Some((lab, mut exabgp)) = start()? else { return Ok(()) };
+    is_told_again(Version::Four)
+}
+
+fn is_told_again(version: Version) -> Result<()> {
+    let Some((lab, mut exabgp)) = start_version(version)? else { return Ok(()) };
     let suite = suite(&lab, &exabgp);
     suite.begins()?;
     let mut oopsd = suite.oopsd()?;
@@ -119,12 +123,42 @@ fn a_pipe_that_is_not_there_or_none_is_an_error_that_says_so() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn every_action_is_announced_by_version_5_too() -> Result<()> {
+    let Some((lab, exabgp)) = start_version(Version::Five)? else { return Ok(()) };
+    suite(&lab, &exabgp).every_action_and_back()
+}
+
+#[test]
+fn eighty_random_intents_end_right_with_version_5_too() -> Result<()> {
+    let Some((lab, exabgp)) = start_version(Version::Five)? else { return Ok(()) };
+    println!("80 intents, {} announcements", suite(&lab, &exabgp).random_intents(80)?);
+    Ok(())
+}
+
+#[test]
+fn version_5_reloaded_and_restarted_is_told_again_too() -> Result<()> {
+    is_told_again(Version::Five)
+}
+
+#[test]
+fn what_version_5_is_told_by_others_is_left_alone_too() -> Result<()> {
+    let Some((lab, exabgp)) = start_version(Version::Five)? else { return Ok(()) };
+    let announce =
+        || say(&exabgp, &format!("neighbor 10.53.0.2 announce route {V4} next-hop self community [ 64999:9 ]"));
+    suite(&lab, &exabgp).foreign(announce)
+}
+
 /// Announces both prefixes with these.
 const ATTRIBUTES: &str = "origin incomplete community [ 64999:1 no-export ] large-community [ 64999:1:2 ] extended-community [ target:64999:7 ]";
 
 fn start() -> Result<Option<(Peering, Exabgp)>> {
-    let Some(lab) = Peering::new(&["exabgp"])? else { return Ok(None) };
-    let exabgp = Exabgp::start(&lab.host, ATTRIBUTES)?;
+    start_version(Version::Four)
+}
+
+fn start_version(version: Version) -> Result<Option<(Peering, Exabgp)>> {
+    let Some(lab) = Peering::new(&[version.program()])? else { return Ok(None) };
+    let exabgp = Exabgp::start(version, &lab.host, ATTRIBUTES)?;
     Ok(Some((lab, exabgp)))
 }
 
