@@ -147,7 +147,7 @@ pub(crate) fn varied(many: usize, mut message: impl FnMut(&mut Chance) -> Vec<u8
 const LINE: &str = "line";
 
 /// As many lines of memory as a table of a million zones has; the program knows it too.
-const LINES: u32 = 1 << 18;
+const LINES: u32 = 333_334;
 
 /// What is called once the name is written.
 #[derive(Clone, Copy)]

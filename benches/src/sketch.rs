@@ -29,17 +29,15 @@ impl Sketch {
         }
         let (shape, buckets) = table(zones);
         let processors = u32::try_from(aya::util::nr_cpus().map_err(|(_, error)| error)?)?;
-        let slots = u32::try_from(zones)? + 1;
         let mut loader = aya::EbpfLoader::new();
-        loader.map_max_entries("ZONES", u32::try_from(buckets.len())?);
-        loader.map_max_entries("TOTALS", processors).map_max_entries("SLOTS", processors * slots);
+        loader.map_max_entries("ZONES", processors * u32::try_from(buckets.len())?);
+        loader.map_max_entries("TOTALS", processors);
         let mut object = loader.load(&compiled()?)?;
-        for (index, bucket) in (0..).zip(&buckets) {
+        for (index, bucket) in (0..).zip((0..processors).flat_map(|_| &buckets)) {
             set(&mut object, "ZONES", index, *bucket)?;
         }
         let Key([seed, step]) = KEY;
-        let depths = u64::from(shape.depths) | u64::from(slots) << 32;
-        set(&mut object, "TOLD", 0, [seed, step, 0, shape.mask, depths])?;
+        set(&mut object, "TOLD", 0, [seed, step, 0, shape.buckets, u64::from(shape.depths)])?;
         Ok(Some(Self { program: kernel::load(&mut object, "sketch")?, _object: object }))
     }
 }
@@ -53,7 +51,7 @@ fn table(zones: u64) -> (Shape, Vec<Bucket>) {
         if let Ok(shape) = zones::build(names.iter().map(|name| &name[..]), &KEY, &mut buckets) {
             return (shape, buckets);
         }
-        many *= 2;
+        many = zones::more(many);
     }
 }
 

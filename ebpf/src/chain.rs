@@ -8,10 +8,12 @@
 
 use crate::frame::Direct;
 use crate::hook::Hook;
-use crate::maps::{self, SCRATCH, Shard, Zones};
+use crate::maps::{self, SCRATCH, Zones};
 use crate::scratch::{self, Response, Scratch, Segment};
+use crate::shard::Shard;
 use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
 use wire::dns::{Step, Walk};
+use wire::zones::Hit;
 use wire::{
     Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Plain, Ports, Skip, Transport,
 };
@@ -29,19 +31,18 @@ const STEPS: usize = 32;
 /// Counts a frame of the commonest kind, or leaves it to [`any`].
 #[inline(always)]
 pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
-    let (active, epoch) = maps::active()?;
-    let half = maps::half(active)?;
+    let (active, half) = maps::active()?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     match Packet::plain(&frame, Ports::from_all(half.ports)) {
         Plain::NotDns => {
-            Shard::of(half, epoch)?.node(Node::Skipped(Skip::NotDns));
+            Shard::of(half)?.node(Node::Skipped(Skip::NotDns));
             return None;
         }
         Plain::Dns(packet) => {
             let mut message = Message::BLANK;
             if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
-                return datagram(hook, &frame, (active, epoch), half, &packet, &mut message, walk, direction);
+                return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction);
             }
         }
         Plain::Other => {}
@@ -65,7 +66,7 @@ fn anew(hook: &impl Hook, direction: Direction) {
 fn datagram(
     hook: &impl Hook,
     frame: &Direct,
-    (active, epoch): (u32, u32),
+    active: u32,
     half: &Half,
     packet: &Packet,
     message: &mut Message,
@@ -74,7 +75,7 @@ fn datagram(
 ) -> Option<()> {
     let found = attribute(frame, half, packet, message, direction);
     // Only now: what it holds would have to wait on the stack.
-    let mut shard = Shard::of(half, epoch)?;
+    let mut shard = Shard::of(half)?;
     if !message.is_query_opcode() {
         shard.frame();
     }
@@ -97,13 +98,12 @@ fn datagram(
 /// Reads a frame, whatever it is.
 #[inline(always)]
 pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
-    let (active, epoch) = maps::active()?;
-    let half = maps::half(active)?;
+    let (active, half) = maps::active()?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
-            let mut shard = Shard::of(half, epoch)?;
+            let mut shard = Shard::of(half)?;
             if packet.length == 0 {
                 shard.node(Node::Skipped(Skip::NotDns));
                 return None;
@@ -130,7 +130,7 @@ pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
             let mut message = Message::BLANK;
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
-                    return datagram(hook, &frame, (active, epoch), half, &packet, &mut message, walk, direction);
+                    return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction);
                 }
                 Err(skip) => skip,
             }
@@ -140,7 +140,7 @@ pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
     if skip == Skip::Truncated && hook.pull(MORE).is_some() {
         anew(hook, direction);
     }
-    let mut shard = Shard::of(half, epoch)?;
+    let mut shard = Shard::of(half)?;
     if skip != Skip::NotDns {
         shard.frame();
     }
@@ -162,8 +162,7 @@ fn messages(hook: &impl Hook, direction: Direction, scratch: *mut Scratch) -> Op
     // SAFETY: this frame's own, until it is done with.
     let (active, Segment { packet, at, nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
     let half = maps::half(active)?;
-    let (_, epoch) = maps::active()?;
-    let mut shard = Shard::of(half, epoch)?;
+    let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     let ports = Ports::from_all(half.ports);
@@ -213,8 +212,7 @@ fn records(hook: &impl Hook, scratch: *mut Scratch) -> Option<()> {
     // SAFETY: this frame's own, until it is done with.
     let (active, mut response) = unsafe { ((*scratch).half, (*scratch).response) };
     let half = maps::half(active)?;
-    let (_, epoch) = maps::active()?;
-    let mut shard = Shard::of(half, epoch)?;
+    let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     let mut message = response.message();
@@ -275,14 +273,14 @@ const fn is_served(message: &Message, direction: Direction) -> bool {
         && message.is_query_opcode()
 }
 
-/// The slots of a message's zone and of its service prefix; of one that counts for none, those of `other`.
+/// A message's zone and the slot of its service prefix; of one that counts for none, those of `other`.
 #[inline(always)]
-fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, direction: Direction) -> (u32, u32) {
-    let mut zone = count::OTHER;
+fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, direction: Direction) -> (Hit, u32) {
+    let mut zone = Hit::default();
     // A number, not an option: what an option does not hold the verifier takes for never written.
     let mut prefix = count::OTHER;
     if is_served(message, direction) {
-        zone = zones::find(frame, &message.qname, &Key(half.key), maps::shape(half), &Zones(half.bucket));
+        zone = zones::search(frame, &message.qname, &Key(half.key), maps::shape(half), &Zones::of(half));
         if half.prefixes > 0 {
             let ours = if message.response { packet.source(frame) } else { packet.destination(frame) };
             if let Some(ours) = ours {
@@ -290,7 +288,7 @@ fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, di
             }
         }
     }
-    (frame.opaque_u32(zone), frame.opaque_u32(prefix))
+    (zone.opaque(frame), frame.opaque_u32(prefix))
 }
 
 /// Counts a message, unless it is one whose records must be read before.
@@ -301,12 +299,19 @@ fn answer(
     message: &mut Message,
     mut walk: Walk,
     direction: Direction,
-    (zone, prefix): (u32, u32),
+    (zone, prefix): (Hit, u32),
     shard: &mut Shard,
 ) -> Option<Response> {
     if is_served(message, direction) && message.response && !walk.is_short(frame, message) {
-        return Some(Response::new(packet, message, walk, zone, prefix));
+        return Some(Response::new(packet, message, walk, zone.slot(), prefix));
     }
-    count::count(packet, message, direction, zone, scratch::some(prefix), shard);
+    if message.response {
+        count::count(packet, message, direction, zone.slot(), scratch::some(prefix), shard);
+    } else if let Some(gain) = count::count_node(packet, message, direction, shard) {
+        shard.query(zone);
+        if let Some(prefix) = scratch::some(prefix) {
+            gain.add(prefix, shard);
+        }
+    }
     None
 }

@@ -6,9 +6,13 @@
 #![forbid(unsafe_code)]
 
 use wire::count::{CODES, FIELDS, NODE};
+use wire::zones::ENTRIES;
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
+
+/// As many service prefixes as can be told apart.
+pub const PREFIXES: usize = 64;
 
 /// What the daemon changes while the programs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +20,9 @@ pub const VERSION: u32 = 3;
 pub struct Active {
     /// Which half is in force: 0 or 1.
     pub half: u64,
-    /// The epoch, of which the lower 32 bits count. The daemon adds one before each reading, and never writes 0.
-    pub epoch: u64,
 }
 
-/// As many service prefixes as can be told apart.
-pub const PREFIXES: usize = 64;
-
-/// What the programs must know, a half each.
+/// What the programs must know of a half. What each query needs comes first, in one cache line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Half {
@@ -31,16 +30,26 @@ pub struct Half {
     pub key: [u64; 2],
     /// 0: what is made with it a verifier knows nothing of.
     pub zero: u64,
-    /// `wire::zones::Shape::mask`: buckets less one.
-    pub mask: u64,
-    /// The first bucket.
-    pub bucket: u32,
-    /// `wire::zones::Shape::depths`.
-    pub depths: u32,
     /// The ports that carry DNS.
     pub ports: [u16; 4],
+    /// `wire::zones::Shape::buckets`.
+    pub buckets: u32,
+    /// The first bucket, [`Line`], of the first CPU.
+    pub bucket: u32,
+    /// Buckets that there is room for on one CPU.
+    pub buckets_of_cpu: u32,
+    /// `wire::zones::Shape::depths`.
+    pub depths: u32,
     /// The first block of totals of the node, [`Totals`]; there is one for each CPU.
     pub totals: u32,
+    /// The first of the [`Marks`] of the first CPU.
+    pub marks: u32,
+    /// Words of marks of one CPU, of all kinds.
+    pub marks_of_cpu: u32,
+    /// Not zero: more than one task may write a counter at a time (PREEMPT_RT).
+    pub shared: u16,
+    /// How many of `prefix` there are.
+    pub prefixes: u16,
     /// The first slot, [`Slot`], of the first CPU.
     pub slot: u32,
     /// Slots of one CPU: `other`, zones, prefixes.
@@ -49,53 +58,58 @@ pub struct Half {
     pub row: u32,
     /// Rows of one CPU.
     pub rows: u32,
-    /// The first of the [`Marks`] of the first CPU.
-    pub marks: u32,
-    /// Words of marks of one CPU.
-    pub marks_of_cpu: u32,
-    /// How many of these are summaries, and come first.
-    pub summaries: u32,
+    /// How many words of marks of each kind there are.
+    pub words: u32,
     /// The slot of the first service prefix.
     pub first_prefix: u32,
-    /// How many of `prefix` there are.
-    pub prefixes: u32,
-    /// Not zero: more than one task may write a counter at a time (PREEMPT_RT).
-    pub shared: u32,
+    /// The rest of a cache line.
+    pub spare: [u64; 5],
     /// Network and mask of each service prefix, longest first, the upper half of each before the lower.
     pub prefix: [[u64; 4]; PREFIXES],
 }
 
-/// The fields of a slot, and one word, its [`Keeper`].
+const _: () = assert!(size_of::<Half>().is_multiple_of(64), "each half begins a cache line");
+
+/// A bucket of the zone table, which each CPU has a copy of: its entries, then a counter of 32 bits for each of them, which
+/// counts the queries of its zone. So a query costs one line of memory that is not in a cache, not two.
+pub type Line = [u64; 8];
+
+/// Where the counter of an entry is in its [`Line`], in bytes.
+#[must_use]
+pub const fn counter(entry: usize) -> usize {
+    8 * ENTRIES + 4 * entry
+}
+
+/// Such a counter goes up to here, and on from 0; and when half of that is passed, and at 0, one is added to
+/// `wire::Field::Queries` of the zone's [`Slot`]. So its highest bit says whether that has been done, and all that was ever
+/// counted is known at any time: whoever reads the slot first, then the counter, and finds that the highest bit is not the
+/// slot's lowest, adds one to what the slot says.
+pub const HALVES: u32 = 1 << 31;
+
+/// All queries that were counted of a zone on one CPU, from what its slot and its counter say.
+#[must_use]
+pub const fn queries(halves: u64, counter: u32) -> u64 {
+    let behind = (halves ^ (counter / HALVES) as u64) & 1;
+    halves.wrapping_add(behind).wrapping_mul(HALVES as u64).wrapping_add((counter % HALVES) as u64)
+}
+
+/// The fields of a slot, and one word, the row of the slot's extended errors within its CPU's, or 0: none yet.
+///
+/// The queries of a zone are in its [`Line`], those of a prefix and of `other` are here.
 pub type Slot = [u64; FIELDS + 1];
-
-/// The last word of a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct Keeper {
-    /// The row of the slot's extended errors within its CPU's, or 0: none yet.
-    pub row: u32,
-    /// The epoch in which the slot was last marked.
-    pub epoch: u32,
-}
-
-impl Keeper {
-    /// As it is in the word. The programs are of the machine's byte order.
-    #[must_use]
-    pub const fn of_word(word: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = word.to_ne_bytes();
-        Self { row: u32::from_ne_bytes([a, b, c, d]), epoch: u32::from_ne_bytes([e, f, g, h]) }
-    }
-}
 
 /// Marks of what moved: a word for 64 slots, a bit each; and summaries, a word for 64 of these.
 ///
-/// Each CPU has its own. When it counts in a slot for the first time in an epoch it sets the slot's bit, then that of the
-/// word in its summary, and only then moves the counter. Whoever reads takes a summary and puts 0 in its place, then does
-/// so with the words that it names. The programs write what they have read and a bit more, not at once: a bit that was
-/// taken meanwhile may come back, and the slot is looked at once more than needed; none is lost.
+/// Each CPU has its own. When it has counted in a slot whose bit is not set it sets it, then that of the word in its
+/// summary. Whoever reads takes a summary and puts 0 in its place, then does so with the words that it names. The programs
+/// write what they have read and a bit more, not at once: a bit that was taken meanwhile may come back, and the slot is
+/// looked at once more than needed; none is lost.
 ///
-/// A program may still count in an epoch that has just ended: what was marked for the last reading must be looked at
-/// again in the next one.
+/// A program may have seen a bit that was then taken, and its count may come behind the reading: what was marked for the
+/// last reading must be looked at again in the next one.
+///
+/// Between a CPU's marks and their summaries are two kinds that stay: of each zone whose queries were ever counted in its
+/// [`Line`], and of each slot where something was ever counted in its [`Slot`]. All others are zero and need not be read.
 pub type Marks = u64;
 
 /// How many slots, or words, a word of [`Marks`] stands for.
@@ -104,18 +118,24 @@ pub const MARKED: usize = 64;
 /// The extended errors of a slot, by column. The first row is that of `other`.
 pub type Row = [u64; CODES];
 
-/// Totals of the node on one CPU: those of `wire::Node`, then the ones below.
+/// Totals of the node on one CPU: the ones below, then those of `wire::Node`. What each query received moves is in the first
+/// cache line.
 pub type Totals = [u64; 32];
 
 /// Frames that reached the programs, in [`Totals`]: all but those that are counted there already, each once, as a message
 /// with opcode QUERY over UDP or as not DNS.
-pub const FRAMES: usize = NODE;
+pub const FRAMES: usize = 0;
 
 /// Rows in use, in [`Totals`]: the next one is this one.
-pub const ROWS: usize = NODE + 1;
+pub const ROWS: usize = 1;
 
 /// Responses whose extended errors count for `other` for want of rows, in [`Totals`].
-pub const CROWDED: usize = NODE + 2;
+pub const CROWDED: usize = 2;
+
+/// The first of the totals of `wire::Node`, in [`Totals`].
+pub const OF_NODE: usize = 4;
+
+const _: () = assert!(OF_NODE + NODE <= 32, "all totals must have room");
 
 /// A program that others call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -49,7 +49,7 @@ mod programs {
     static LINES: Array<Bytes> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
     /// As many entries as it has.
-    const LINES_ENTRIES: u64 = 1 << 18;
+    const LINES_ENTRIES: u64 = 333_334;
 
     /// The least that a look into a table can cost: one line of memory that nobody could have asked for before.
     #[xdp(frags)]

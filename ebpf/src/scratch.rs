@@ -5,7 +5,8 @@
 //! can be preempted (PREEMPT_RT) another frame may; it then goes without, which is counted: a response as one whose records
 //! were not walked, a segment as truncated.
 
-use crate::maps::{SCRATCH, Shard};
+use crate::maps::SCRATCH;
+use crate::shard::Shard;
 use wire::dns::Walk;
 use wire::{Direction, Family, Message, Packet, Transport, count};
 

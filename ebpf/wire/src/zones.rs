@@ -1,69 +1,117 @@
 //! The zone table: which configured name is the longest suffix of a QNAME.
 //!
-//! Buckets of eight words, 64 bytes each; a word holds a fingerprint, a slot and whether deeper names exist. Above each
-//! configured name there is a word at every depth that any name uses, with slot 0 if that suffix is not configured
-//! itself: so a search begins with the shortest suffix and ends at the first one that has no word, or none below it.
+//! Buckets of 64 bytes, of which five words are entries: each a fingerprint, a slot and whether deeper names exist. The rest
+//! belongs to whoever keeps the table: what is counted there comes into the cache with the entry. Above each configured
+//! name there is an entry at every depth that any name uses, with slot 0 if that suffix is not configured itself: so a
+//! search begins with the shortest suffix and ends at the first one that has no entry, or none below it.
 //! The table is built in memory, whole, and read through [`Buckets`], so that a kernel array can stand behind it.
 
 use crate::count::OTHER;
 use crate::name::{self, Alone, DEPTH};
 use crate::{Frame, Key, Name};
 
-/// One cache line of entries; 0 is an empty entry.
+/// One cache line: first its [`Entries`], then what its keeper has there.
 pub type Bucket = [u64; 8];
+
+/// How many entries a bucket has.
+pub const ENTRIES: usize = 5;
+
+/// The entries of a bucket; 0 is an empty one.
+pub type Entries = [u64; ENTRIES];
 
 /// As many names as there are slots for: 20 bits of an entry.
 pub const NAMES: usize = (1 << SLOT_BITS) - 1;
 
 const SLOT_BITS: u32 = 20;
 
+/// The bits of a hash that choose the bucket: those below the fingerprint. There are no more buckets than they can tell.
+const INDEX_BITS: u32 = SLOT_BITS + 1;
+
 /// An entry's lowest bit: longer names exist below this one.
 const DEEPER: u64 = 1;
 
 /// What is above the slot and the lowest bit is the fingerprint; the hash's bits below it choose the bucket.
-pub const FINGERPRINT: u64 = !((2 << SLOT_BITS) - 1);
+pub const FINGERPRINT: u64 = !((1 << INDEX_BITS) - 1);
+
+/// The lowest bit of a [`Hit`] that [`Buckets::find`] may set to say which entry it is, up to bit 31.
+pub const WHICH: u32 = INDEX_BITS;
 
 /// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
 const PRESENT: u64 = 1 << 63;
 
 /// How many buckets an entry may be in. They are not neighbours, which would fill up together.
-const CHAIN: u64 = 5;
+const CHAIN: u64 = 8;
 
-/// The buckets, a power of two of them.
+/// The buckets.
 pub trait Buckets {
-    /// The bucket at `index`, which the reader has masked to the table's size.
-    fn bucket(&self, index: usize) -> Option<&Bucket>;
+    /// The entries of the bucket at `index`, which is below the table's size.
+    fn entries(&self, index: usize) -> Option<&Entries>;
 
-    /// What is below [`FINGERPRINT`] of the one word that has this fingerprint; 0 if there is none.
+    /// What is below [`FINGERPRINT`] of the one entry that has this fingerprint; 0 if there is none.
     ///
-    /// Without a branch: which of the eight it is cannot be foreseen. Equal fingerprints leave less than any others.
+    /// Without a branch: which of them it is cannot be foreseen. Equal fingerprints leave less than any others.
     #[inline(always)]
-    fn find(bucket: &Bucket, fingerprint: u64) -> u64 {
-        let [a, b, c, d, e, f, g, h] = bucket.map(|word| word ^ fingerprint);
-        let least = a.min(b).min(c.min(d)).min(e.min(f).min(g.min(h)));
+    fn find(entries: &Entries, fingerprint: u64) -> u64 {
+        let [a, b, c, d, e] = entries.map(|word| word ^ fingerprint);
+        let least = a.min(b).min(c.min(d)).min(e);
         if least & FINGERPRINT == 0 { least } else { 0 }
     }
 }
 
 impl Buckets for [Bucket] {
     #[inline(always)]
-    fn bucket(&self, index: usize) -> Option<&Bucket> {
-        self.get(index)
+    fn entries(&self, index: usize) -> Option<&Entries> {
+        self.get(index)?.first_chunk()
+    }
+}
+
+/// An entry that was found: its slot, and where it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hit(u64);
+
+impl Hit {
+    /// The slot; [`OTHER`] if no entry was found.
+    #[must_use]
+    #[inline(always)]
+    pub const fn slot(self) -> u32 {
+        slot_of(self.0)
+    }
+
+    /// The same, of which the compiler knows nothing ([`Frame::opaque`]).
+    #[must_use]
+    #[inline(always)]
+    pub fn opaque<F: Frame>(self, frame: &F) -> Self {
+        Self(frame.opaque(self.0))
+    }
+
+    /// The index of the bucket.
+    #[must_use]
+    #[inline(always)]
+    pub const fn bucket(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// What [`Buckets::find`] has said of which entry it is.
+    #[must_use]
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "it is in the lower half")]
+    pub const fn which(self) -> u32 {
+        (self.0 as u32) >> WHICH
     }
 }
 
 /// What a reader must know of a table besides its buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Number of buckets less one.
-    pub mask: u64,
+    /// Number of buckets.
+    pub buckets: u64,
     /// Bit n: some configured name has n labels.
     pub depths: u32,
 }
 
 impl Shape {
     /// No names, however many buckets.
-    pub const EMPTY: Self = Self { mask: 0, depths: 0 };
+    pub const EMPTY: Self = Self { buckets: 0, depths: 0 };
 
     #[inline(always)]
     const fn uses(self, depth: usize) -> bool {
@@ -75,7 +123,14 @@ impl Shape {
 #[must_use]
 #[inline(always)]
 pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> u32 {
-    let mut slot = frame.opaque_u32(OTHER);
+    search(frame, name, key, shape, buckets).slot()
+}
+
+/// The same, with where it is.
+#[must_use]
+#[inline(always)]
+pub fn search<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> Hit {
+    let mut hit = frame.opaque(OTHER as u64);
     let mut hash = 0;
     let mut labels = name.leftwards();
     let mut depths = shape.depths;
@@ -83,7 +138,7 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
         if depths & 1 != 0 {
             let entry = frame.opaque(entry(name::scatter(hash), shape, buckets));
             if slot_of(entry) != OTHER {
-                slot = slot_of(entry);
+                hit = entry;
             }
             if entry & DEEPER == 0 {
                 break;
@@ -96,7 +151,7 @@ pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, sh
         let Some(label) = labels.hash(frame, key) else { break };
         hash = name::suffix(hash, label);
     }
-    slot
+    Hit(hit)
 }
 
 /// The hashes of all suffixes of a name that [`find`] may look up, the shortest first: for those who look many names up at
@@ -161,17 +216,18 @@ pub const fn first_bucket(hash: u64, shape: Shape) -> usize {
     index(hash, 0, shape)
 }
 
-/// The entry of a suffix, without its fingerprint; 0 if there is none.
+/// The entry of a suffix, without its fingerprint, and its bucket above bit 32; 0 if there is none.
 #[inline(always)]
 fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> u64 {
     let fingerprint = fingerprint(hash);
     for link in 0..CHAIN {
-        let Some(bucket) = buckets.bucket(index(hash, link, shape)) else { break };
-        let found = B::find(bucket, fingerprint);
+        let index = index(hash, link, shape);
+        let Some(entries) = buckets.entries(index) else { break };
+        let found = B::find(entries, fingerprint);
         if found != 0 {
-            return found;
+            return (index as u64) << 32 | found;
         }
-        let [.., last] = bucket;
+        let [.., last] = entries;
         if *last == 0 {
             break;
         }
@@ -184,34 +240,36 @@ const fn fingerprint(hash: u64) -> u64 {
     hash & FINGERPRINT | PRESENT
 }
 
+/// The slot of an entry; [`OTHER`] if it is empty, or that of a name that is not configured itself.
 #[expect(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
+#[must_use]
 #[inline(always)]
-const fn slot_of(entry: u64) -> u32 {
+pub const fn slot_of(entry: u64) -> u32 {
     (entry >> 1 & NAMES as u64) as u32
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "buckets are in memory: their number fits")]
 #[inline(always)]
 const fn index(hash: u64, link: u64, shape: Shape) -> usize {
-    (hash.wrapping_add(link.wrapping_mul(hash >> 40 | 1)) & shape.mask) as usize
+    // The next link is a sixteenth of the table away, at least.
+    let scattered = hash.wrapping_add(link.wrapping_mul(hash >> 40 | 1 << (INDEX_BITS - 4)));
+    ((scattered & !FINGERPRINT).wrapping_mul(shape.buckets) >> INDEX_BITS) as usize
 }
 
-/// Fills `buckets` (a power of two, all zero) with `names` in wire format, the first of which gets slot 1.
+/// Fills `buckets` (2^21 at most, all zero) with `names` in wire format, the first of which gets slot 1.
 ///
 /// Of names that are the same but for case the first counts. A name that is not well-formed or has more than [`DEPTH`]
 /// labels takes its slot and is never found; nor are names beyond [`NAMES`].
 ///
 /// # Errors
-/// [`Full`] if a chain of buckets overflows: try again with twice as many. [`buckets_for`] gives a number that seldom does.
+/// [`Full`] if a chain of buckets overflows: try again with [`more`]. [`buckets_for`] gives a number that seldom does.
 pub fn build<'a>(
     names: impl Iterator<Item = &'a [u8]> + Clone,
     key: &Key,
     buckets: &mut [Bucket],
 ) -> Result<Shape, Full> {
-    let mask = (buckets.len() as u64).checked_sub(1).ok_or(Full)?;
     let labels = names.clone().map(name::labels).filter(|&labels| labels <= DEPTH);
     let depths = labels.fold(0, |depths, labels| depths | 1_u32 << labels);
-    let shape = Shape { mask, depths };
+    let shape = Shape { buckets: buckets.len() as u64, depths };
     for (alone, slot) in numbered(names) {
         let mut hash = 0;
         let mut labels = alone.name.leftwards();
@@ -246,7 +304,8 @@ fn place(hash: u64, shape: Shape, buckets: &mut [Bucket]) -> Result<&mut u64, Fu
     let (link, nth) = (0..CHAIN)
         .find_map(|link| {
             let bucket = buckets.get(index(hash, link, shape))?;
-            let nth = bucket.iter().position(|&word| word == 0 || (word ^ fingerprint(hash)) & FINGERPRINT == 0)?;
+            let entries: &Entries = bucket.first_chunk()?;
+            let nth = entries.iter().position(|&word| word == 0 || (word ^ fingerprint(hash)) & FINGERPRINT == 0)?;
             Some((link, nth))
         })
         .ok_or(Full)?;
@@ -259,8 +318,15 @@ fn place(hash: u64, shape: Shape, buckets: &mut [Bucket]) -> Result<&mut u64, Fu
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// A number of buckets, a power of two, for this many names.
+/// A number of buckets for this many names: three for each bucket's five entries, so that one in twenty is in another
+/// than the first of its chain.
 #[must_use]
-pub fn buckets_for(names: usize) -> usize {
-    (names / 4).next_power_of_two()
+pub const fn buckets_for(names: usize) -> usize {
+    (names / 3).saturating_add(1)
+}
+
+/// The next larger number of buckets to try.
+#[must_use]
+pub const fn more(buckets: usize) -> usize {
+    buckets.saturating_add(buckets / 4).saturating_add(1)
 }

@@ -66,7 +66,7 @@ impl Attribution {
             let mut buckets = Lines::zero(size).in_huge_pages();
             match zones::build(WireNames(&texts), &key, buckets.all_mut()) {
                 Ok(shape) => break (shape, buckets),
-                Err(zones::Full) => size *= 2,
+                Err(zones::Full) => size = zones::more(size),
             }
         };
         Self {

@@ -7,11 +7,14 @@ mod clsact;
 mod error;
 mod half;
 mod hooks;
+mod known;
 mod loaded;
 mod mapped;
+mod marks;
 mod pins;
 mod port;
 mod read;
+mod room;
 mod sys;
 pub mod trial;
 
@@ -29,6 +32,7 @@ use loaded::Loaded;
 use pins::Pins;
 use port::Port;
 use read::Read;
+use room::Room;
 use std::time::{Duration, Instant};
 
 #[cfg(kernel_object)]
@@ -46,7 +50,7 @@ pub const fn is_built() -> bool {
 #[must_use]
 pub fn memory(zones: u32, prefixes: usize) -> (u64, usize) {
     let slots = Slots { zones, prefixes: u32::try_from(prefixes).unwrap_or(u32::MAX) };
-    let room = half::Room::of(slots, wire::zones::buckets_for(zones as usize));
+    let room = Room::of(slots, wire::zones::buckets_for(zones as usize));
     (room.bytes(), room.cpus)
 }
 
@@ -90,7 +94,7 @@ impl Kernel {
             cli::Capture::Clsact => &[Rung::Clsact],
             cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx, Rung::Clsact],
         };
-        let room = half::Room::of(attribution.slots(), buckets.len());
+        let room = Room::of(attribution.slots(), buckets.len());
         if room.bytes() > config.kernel_memory {
             let [needed, limit] =
                 [room.bytes(), config.kernel_memory].map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20)));
@@ -103,7 +107,7 @@ impl Kernel {
         let pins = Pins::open(&config.pin_path, config.pin)?;
         let taken = pins.as_ref().and_then(|pins| take(pins, object, attribution, config));
         let goes_on = taken.is_some();
-        let (loaded, maps) = match taken {
+        let (loaded, mut maps) = match taken {
             Some(taken) => taken,
             None => {
                 let loaded = Loaded::new(object, &room.entries())?;
@@ -117,7 +121,7 @@ impl Kernel {
             rungs,
             ports: Vec::new(),
             prepared: Vec::new(),
-            read: if goes_on { Read::taken(&maps) } else { Read::new(&maps) },
+            read: if goes_on { Read::taken(&mut maps) } else { Read::new(&mut maps) },
             maps,
             loaded,
             pins: None,
@@ -237,7 +241,7 @@ impl Kernel {
         self.maps.flip();
         let mut last = self.read.sample(&self.maps, self.generation, at, wall);
         self.frames = self.frames.wrapping_add(self.read.frames(&self.maps));
-        self.read = Read::new(&self.maps);
+        self.read = Read::new(&mut self.maps);
         self.generation = collector::generation();
         last.sight = self.sight();
         last
@@ -317,9 +321,9 @@ fn take(pins: &Pins, object: &[u8], attribution: &Attribution, config: &config::
             tracing::info!("the counters that were pinned go on");
         } else {
             maps.fill(attribution, config.ports)?;
-            let before = Read::new(&maps);
+            let before = maps.active();
             maps.flip();
-            let frames = before.frames(&maps);
+            let frames = maps.frames(before);
             tracing::info!(frames, "other zones than those of the counters that were pinned: these begin anew");
         }
         Ok((loaded, maps))

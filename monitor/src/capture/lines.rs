@@ -1,6 +1,6 @@
 //! Cache lines of eight words, zero at first: a table whose entry costs one miss, and whose untouched pages cost nothing.
 
-use wire::zones::{Bucket, Buckets};
+use wire::zones::{Buckets, Entries};
 
 /// How many words a cache line has.
 const WORDS: usize = 8;
@@ -70,8 +70,8 @@ impl Lines {
 
 impl Buckets for Lines {
     #[inline(always)]
-    fn bucket(&self, index: usize) -> Option<&Bucket> {
-        self.get(index)
+    fn entries(&self, index: usize) -> Option<&Entries> {
+        self.get(index)?.first_chunk()
     }
 }
 

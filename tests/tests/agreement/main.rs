@@ -284,7 +284,7 @@ fn slot(frame: &[u8], message: &Message, names: &[Vec<u8>]) -> u32 {
         if let Ok(shape) = zones::build(names.iter().map(Vec::as_slice), &KEY, &mut buckets) {
             return zones::find(&Slice(frame), &message.qname, &KEY, shape, &buckets[..]);
         }
-        size *= 2;
+        size = zones::more(size);
     }
 }
 

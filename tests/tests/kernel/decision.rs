@@ -117,6 +117,38 @@ fn names_are_found_whatever_their_place_in_the_frame() {
     }
 }
 
+#[test]
+fn counters_that_go_round_lose_nothing() {
+    const TURNS: [u64; 4] = [1 << 31, 1 << 32, 3 << 31, 1 << 33];
+    let Some(both) = Both::new() else { return };
+    let Both { mut kernel, .. } = both;
+    let (frame, cpus) = (plain(&query("www.example.com.")), kernel.cpus() as u64);
+    for shared in [false, true] {
+        if shared {
+            kernel.preempt(false).unwrap();
+        }
+        kernel.run(Hook::IngressXdp, &frame, 1).unwrap();
+        let first = kernel.sample(Time(0), Wall(0));
+        let zone = first.moved.iter().map(|moved| moved.slot).find(|slot| *slot != wire::count::OTHER).unwrap();
+        for turn in TURNS {
+            kernel.advance(turn - 3);
+            for more in 0..6 {
+                // At first all is read as after a restart, then as at any tick.
+                if more == 0 {
+                    kernel.sweep();
+                }
+                kernel.run(Hook::IngressXdp, &frame, 1).unwrap();
+                let sample = kernel.sample(Time(0), Wall(0));
+                let queries = sample.moved.iter().find(|moved| moved.slot == zone).map(|moved| moved.totals[0]);
+                assert_eq!(queries, Some(cpus * (turn - 3) + more + 1), "{turn}");
+            }
+            kernel.sweep();
+            let whole = kernel.sample(Time(0), Wall(0));
+            assert!(whole.moved.is_empty(), "{turn}: {:?}", whole.moved);
+        }
+    }
+}
+
 /// A frame in the kernel and in memory.
 struct Both {
     attribution: Attribution,

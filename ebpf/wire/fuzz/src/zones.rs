@@ -2,7 +2,7 @@
 //!
 //! Each label of the input is a byte of length, of which only the lowest bits count, so that names have much in common.
 
-use wire::zones::{Bucket, Shape, Suffixes, buckets_for, build, find, look_up};
+use wire::zones::{Bucket, Shape, Suffixes, buckets_for, build, find, look_up, more};
 use wire::{Key, Name, Skip, Slice, count};
 
 pub(crate) fn check(bytes: &[u8]) {
@@ -18,7 +18,7 @@ pub(crate) fn check(bytes: &[u8]) {
         let mut buckets = vec![[0; 8]; size];
         match build(names.iter().map(Vec::as_slice), &key, &mut buckets) {
             Ok(shape) => break (buckets, shape),
-            Err(wire::zones::Full) => size *= 2,
+            Err(wire::zones::Full) => size = more(size),
         }
         assert!(size <= 1 << 16, "{} names", names.len());
     };

@@ -1,6 +1,6 @@
 //! The zone table against what it must find.
 
-use wire::zones::{Bucket, NAMES, Shape, buckets_for, build, find};
+use wire::zones::{Bucket, NAMES, Shape, buckets_for, build, find, more};
 use wire::{Name, Skip, Slice, count};
 
 use crate::build::{KEY, name};
@@ -97,7 +97,7 @@ impl Table {
             if let Ok(shape) = build(names.iter().map(Vec::as_slice), &KEY, &mut buckets) {
                 return Self { buckets, shape };
             }
-            size *= 2;
+            size = more(size);
         }
     }
 

@@ -2,99 +2,19 @@
 
 use super::super::attribution::{Attribution, Slots};
 use super::Error;
+use super::known::Known;
 use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
+use super::marks::MarksOfCpu;
 use super::pins;
-use super::sys;
-use layout::{Active, Half, MARKED, Marks, PREFIXES, ROWS, Row, Slot, Totals};
+use super::room::{self, Room};
+use layout::{Active, FRAMES, Half, Line, Marks, OF_NODE, PREFIXES, ROWS, Row, Slot, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::count::FIELDS;
-use wire::zones::{self, Bucket, Shape};
-use wire::{Key, Ports};
-
-/// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
-const MOST_ROWS: usize = 16_384;
-
-/// Words of marks in a cache line: no two CPUs share one.
-const LINE: usize = 8;
-
-/// Zones for which there is room beyond those that there are at the start.
-const MORE: usize = 1_000;
-
-/// How many entries a half has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Room {
-    pub(super) cpus: usize,
-    slots: usize,
-    pub(super) rows: usize,
-    buckets: usize,
-    /// Words of marks.
-    marks: usize,
-}
-
-impl Room {
-    /// For as much as this, and a quarter more; and a thousand zones more at least.
-    pub(super) fn of(slots: Slots, buckets: usize) -> Self {
-        let zones = slots.zones as usize + (slots.zones as usize / 4).max(MORE);
-        let slots = 1 + zones + PREFIXES;
-        Self {
-            cpus: cpus(),
-            slots,
-            rows: 1 + PREFIXES + zones.min(MOST_ROWS),
-            // Building may take twice as many as usual.
-            buckets: 2 * buckets.max(zones::buckets_for(zones)),
-            marks: marks(slots),
-        }
-    }
-
-    /// How many bytes all maps take.
-    pub(super) fn bytes(&self) -> u64 {
-        let sizes = [size_of::<Bucket>(), size_of::<Totals>(), size_of::<Slot>(), size_of::<Row>(), size_of::<Marks>()];
-        self.entries().iter().zip(sizes).map(|((_, entries), size)| u64::from(*entries) * size as u64).sum()
-    }
-
-    /// What the maps have been made for.
-    fn in_force(loaded: &Loaded) -> Result<Self, Error> {
-        let half = |name| entries(loaded, name).map(|entries| entries as usize / 2);
-        let cpus = half("TOTALS")?.max(1);
-        Ok(Self {
-            cpus,
-            slots: half("SLOTS")? / cpus,
-            rows: half("EXTENDED")? / cpus,
-            buckets: half("ZONES")?,
-            marks: half("MARKS")? / cpus,
-        })
-    }
-
-    /// The entries of each map.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 5] {
-        [
-            ("ZONES", self.buckets),
-            ("TOTALS", self.cpus),
-            ("SLOTS", self.cpus * self.slots),
-            ("EXTENDED", self.cpus * self.rows),
-            ("MARKS", self.cpus * self.marks),
-        ]
-        .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
-    }
-}
-
-/// Words of marks for so many slots: summaries, then a bit for each slot.
-const fn marks(slots: usize) -> usize {
-    (summaries(slots) + slots.div_ceil(MARKED)).next_multiple_of(LINE)
-}
-
-/// Summaries of marks for so many slots.
-const fn summaries(slots: usize) -> usize {
-    slots.div_ceil(MARKED * MARKED)
-}
-
-/// CPUs that there can be.
-fn cpus() -> usize {
-    aya::util::nr_cpus().unwrap_or(1)
-}
+use wire::zones::{ENTRIES, Shape};
+use wire::{Direction, Family, Key, Node, Ports, Skip, Transport};
 
 /// All maps.
 #[derive(Debug)]
@@ -102,13 +22,13 @@ pub(super) struct Maps {
     room: Room,
     active: Mapped<Active>,
     halves: Mapped<Half>,
-    zones: Mapped<Bucket>,
+    zones: Mapped<Line>,
     totals: Mapped<Totals>,
     slots: Mapped<Slot>,
     rows: Mapped<Row>,
     marks: Mapped<Marks>,
-    /// Slots in use in each half.
-    used: [usize; 2],
+    /// Of each half, where each slot's queries are counted: until whoever reads them takes it.
+    known: [Known; 2],
 }
 
 impl Maps {
@@ -116,18 +36,18 @@ impl Maps {
         Ok(Self {
             room: Room::in_force(loaded)?,
             active: map(loaded, "ACTIVE")?,
-            halves: map(loaded, "HALVES")?,
+            halves: map(loaded, "HALF")?,
             zones: map(loaded, "ZONES")?,
             totals: map(loaded, "TOTALS")?,
             slots: map(loaded, "SLOTS")?,
             rows: map(loaded, "EXTENDED")?,
             marks: map(loaded, "MARKS")?,
-            used: [0; 2],
+            known: [Known::default(), Known::default()],
         })
     }
 
     pub(super) fn active(&self) -> usize {
-        usize::from(self.active.words(0, 1)[0].load(Ordering::Acquire) == 1)
+        active(&self.active)
     }
 
     /// Whether the half in force is one for this attribution, so that its counters go on.
@@ -140,9 +60,9 @@ impl Maps {
         };
         let holds = fits
             && same(self.halves.words(half, 1), &words(&self.written(half, attribution, shape, ports)))
-            && same(self.zones.words(half * self.room.buckets, table.len()), table.as_flattened());
+            && table.iter().enumerate().all(|(index, bucket)| same(self.line(half, 0, index), &bucket[..ENTRIES]));
         if holds {
-            self.used[half] = used(attribution.slots());
+            self.known[half] = Known::of(used(attribution.slots()), self.room.cpus, table);
         }
         holds
     }
@@ -150,10 +70,9 @@ impl Maps {
     /// The secret that keys the half in force of maps that are pinned in `folder`.
     pub(super) fn key(folder: &Path) -> Option<Key> {
         let map = |name| pins::map(folder, name);
-        let active: Mapped<Active> = Mapped::new(map("ACTIVE")?.as_fd(), 1).ok()?;
-        let halves: Mapped<Half> = Mapped::new(map("HALVES")?.as_fd(), 2).ok()?;
-        let half = usize::from(active.words(0, 1)[0].load(Ordering::Acquire) == 1);
-        let words = halves.words(half, 1);
+        let in_force: Mapped<Active> = Mapped::new(map("ACTIVE")?.as_fd(), 1).ok()?;
+        let halves: Mapped<Half> = Mapped::new(map("HALF")?.as_fd(), 2).ok()?;
+        let words = halves.words(active(&in_force), 1);
         Some(Key([words[0].load(Ordering::Relaxed), words[1].load(Ordering::Relaxed)]))
     }
 
@@ -171,10 +90,11 @@ impl Maps {
         self.slots.zero(half * cpus * slots, cpus * slots);
         self.rows.zero(half * cpus * rows, cpus * rows);
         self.marks.zero(half * cpus * marks, cpus * marks);
-        for (word, value) in self.zones.words(half * buckets, table.len()).iter().zip(table.as_flattened()) {
-            word.store(*value, Ordering::Relaxed);
-        }
         for cpu in 0..cpus {
+            let lines = self.zones.words((half * cpus + cpu) * buckets, table.len());
+            for (word, value) in lines.iter().zip(table.as_flattened()) {
+                word.store(*value, Ordering::Relaxed);
+            }
             let next = 1 + u64::from(prefixes);
             self.totals.words(half * cpus + cpu, 1)[ROWS].store(next, Ordering::Relaxed);
             for prefix in 0..prefixes as usize {
@@ -186,7 +106,7 @@ impl Maps {
         for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
             word.store(value, Ordering::Relaxed);
         }
-        self.used[half] = used;
+        self.known[half] = Known::of(used, cpus, table);
         Ok(())
     }
 
@@ -204,21 +124,23 @@ impl Maps {
         Half {
             key: attribution.key().0,
             zero: 0,
-            mask: shape.mask,
-            bucket: number(half * buckets),
-            depths: shape.depths,
             ports: ports.all(),
+            buckets: u32::try_from(shape.buckets).unwrap_or(u32::MAX),
+            bucket: number(half * cpus * buckets),
+            buckets_of_cpu: number(buckets),
+            depths: shape.depths,
             totals: number(half * cpus),
+            marks: number(half * cpus * marks),
+            marks_of_cpu: number(marks),
+            shared: u16::from(realtime()),
+            prefixes: u16::try_from(prefixes).unwrap_or(u16::MAX),
             slot: number(half * cpus * slots),
             slots: number(slots),
             row: number(half * cpus * rows),
             rows: number(rows),
-            marks: number(half * cpus * marks),
-            marks_of_cpu: number(marks),
-            summaries: number(summaries(slots)),
+            words: number(room::words_of_marks(slots)),
             first_prefix: 1 + zones,
-            prefixes,
-            shared: u32::from(realtime()),
+            spare: [0; 5],
             prefix: all,
         }
     }
@@ -233,26 +155,18 @@ impl Maps {
 
     /// Puts the other half in force. What was in force is at rest when this returns.
     pub(super) fn flip(&self) {
-        self.next_epoch();
         let next = 1 - self.active() as u64;
         self.active.words(0, 1)[0].store(next, Ordering::Release);
         mapped::until_all_programs_have_ended();
-    }
-
-    /// Begins a new epoch.
-    pub(super) fn next_epoch(&self) {
-        let epoch = &self.active.words(0, 1)[1];
-        let next = (epoch.load(Ordering::Relaxed) + 1) & u64::from(u32::MAX);
-        epoch.store(next.max(1), Ordering::Relaxed);
     }
 
     pub(super) const fn room(&self) -> Room {
         self.room
     }
 
-    /// Slots in use in a half.
-    pub(super) const fn used(&self, half: usize) -> usize {
-        self.used[half]
+    /// Where the queries of each slot in use are counted in a half; once.
+    pub(super) fn take_known(&mut self, half: usize) -> Known {
+        std::mem::take(&mut self.known[half])
     }
 
     /// One of the node's totals, of all CPUs.
@@ -261,9 +175,27 @@ impl Maps {
         blocks.fold(0, u64::wrapping_add)
     }
 
+    /// Frames that reached the programs in a half.
+    pub(super) fn frames(&self, half: usize) -> u64 {
+        let transport = Transport::Udp;
+        let both = [Direction::Received, Direction::Sent].into_iter();
+        let all = both.flat_map(|direction| [false, true].map(|response| (direction, response)));
+        let all = all.flat_map(|(direction, response)| {
+            [Family::V4, Family::V6].map(|family| Node::Message { direction, response, transport, family })
+        });
+        let counted = all.chain([Node::Skipped(Skip::NotDns)]).map(|node| self.total(half, OF_NODE + node.index()));
+        counted.fold(self.total(half, FRAMES), u64::wrapping_add)
+    }
+
     /// The node's totals of one CPU.
     pub(super) fn block(&self, half: usize, cpu: usize) -> &[AtomicU64] {
         self.totals.words(half * self.room.cpus + cpu, 1)
+    }
+
+    /// A bucket of the zone table, with its counters.
+    #[inline]
+    pub(super) fn line(&self, half: usize, cpu: usize, bucket: usize) -> &[AtomicU64] {
+        self.zones.words((half * self.room.cpus + cpu) * self.room.buckets + bucket, 1)
     }
 
     #[inline]
@@ -275,19 +207,24 @@ impl Maps {
         self.rows.words((half * self.room.cpus + cpu) * self.room.rows + row, 1)
     }
 
-    /// Summaries of a CPU's marks, and the marks.
-    pub(super) fn marks(&self, half: usize, cpu: usize) -> (&[AtomicU64], &[AtomicU64]) {
+    /// A CPU's marks.
+    pub(super) fn marks(&self, half: usize, cpu: usize) -> MarksOfCpu<'_> {
         let Room { cpus, slots, marks, .. } = self.room;
-        self.marks.words((half * cpus + cpu) * marks, marks).split_at(summaries(slots))
+        let words = room::words_of_marks(slots);
+        let (moved, rest) = self.marks.words((half * cpus + cpu) * marks, marks).split_at(words);
+        let (queried, rest) = rest.split_at(words);
+        let (touched, rest) = rest.split_at(words);
+        MarksOfCpu { moved, queried, touched, summaries: &rest[..room::summaries(slots)] }
     }
 }
 
-fn map<T>(loaded: &Loaded, name: &'static str) -> Result<Mapped<T>, Error> {
-    Mapped::new(loaded.map(name)?, entries(loaded, name)?).map_err(|source| Error::Map { map: name, source })
+/// The half in force.
+fn active(active: &Mapped<Active>) -> usize {
+    usize::from(active.words(0, 1)[0].load(Ordering::Acquire) == 1)
 }
 
-fn entries(loaded: &Loaded, name: &'static str) -> Result<u32, Error> {
-    sys::entries(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })
+fn map<T>(loaded: &Loaded, name: &'static str) -> Result<Mapped<T>, Error> {
+    Mapped::new(loaded.map(name)?, room::entries(loaded, name)?).map_err(|source| Error::Map { map: name, source })
 }
 
 /// Slots in use.

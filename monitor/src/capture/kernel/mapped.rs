@@ -55,6 +55,19 @@ impl<T> Drop for Mapped<T> {
     }
 }
 
+/// Has the processor fetch a word, to write to it, while it goes on with other work.
+#[inline]
+pub(super) fn prefetch<T>(word: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        // SAFETY: fetching changes nothing, wherever it is. Processors without this instruction pass over it.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(word.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}
+
 /// Waits until every program that ran at the call has ended: they run inside RCU read-side sections, which the slowest
 /// of `membarrier`'s commands waits for.
 pub(super) fn until_all_programs_have_ended() {

@@ -2,58 +2,71 @@
 //!
 //! A few others are looked at each time, in turn, so that nothing that some CPU should ever fail to mark stays unseen.
 
-use super::half::{Maps, Room};
+use super::half::Maps;
+use super::known::{self, Known};
+use super::mapped;
+use super::marks::{self, ALL, Marked, merged};
+use super::room::Room;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::{FRAMES, Keeper, MARKED};
+use layout::OF_NODE;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use wire::count::{CODES, FIELDS, NODE, OTHER};
-use wire::{Direction, Family, Node, Skip, Transport};
+use std::time::Duration;
+use wire::count::{CODES, FIELDS, Field, NODE, OTHER};
 
 /// How many slots are looked at in turn at each reading, marked or not.
 const STRIPE: usize = 64;
 
-/// As many slots are fetched from memory at once, before they are looked at one by one.
+/// A slot is fetched from memory while as many before it are looked at, and what is known of it as many earlier.
 const AHEAD: usize = 16;
+
+/// If the last reading is longer ago than this a counter of queries may have gone round since: no CPU counts 2^32 in less.
+const ROUND: Duration = Duration::from_secs(20);
 
 /// What was read of one half.
 #[derive(Debug)]
 pub(super) struct Read {
     half: usize,
-    /// The sum of each slot's totals: they only ever grow, so that it changes with any of them.
-    sums: Vec<u64>,
+    /// What is known of each slot in use.
+    known: Known,
     /// Totals by column, of slots that have extended errors.
     codes: HashMap<u32, [u64; CODES]>,
     /// Slots that were marked for the last reading, in order: a program may have counted in them after it.
-    again: Vec<u32>,
+    again: Vec<Marked>,
     /// Slots that are marked now, in order.
-    marked: Vec<u32>,
+    marked: Vec<Marked>,
     /// Slots to look at now, in order.
-    look: Vec<u32>,
+    look: Vec<Marked>,
+    /// Words of marks that are not 0.
+    words: Vec<usize>,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
     /// All slots have been looked at once.
     swept: bool,
+    /// When the last reading was.
+    at: Option<Time>,
 }
 
 impl Read {
     /// Of the half in force now, of which nothing was counted before.
-    pub(super) fn new(maps: &Maps) -> Self {
+    pub(super) fn new(maps: &mut Maps) -> Self {
         Self { swept: true, ..Self::taken(maps) }
     }
 
     /// Of the half in force now, whatever is in it.
-    pub(super) fn taken(maps: &Maps) -> Self {
+    pub(super) fn taken(maps: &mut Maps) -> Self {
         let half = maps.active();
         Self {
             half,
-            sums: vec![0; maps.used(half)],
+            known: maps.take_known(half),
             codes: HashMap::new(),
             again: Vec::new(),
             marked: Vec::new(),
             look: Vec::new(),
+            words: Vec::new(),
             stripe: 0,
             swept: false,
+            at: None,
         }
     }
 
@@ -62,39 +75,60 @@ impl Read {
         self.swept = false;
     }
 
+    /// Has each zone have been queried so often on each CPU, as far as its counters tell: while nothing counts.
+    pub(super) fn advance(&self, maps: &Maps, to: u64) {
+        for slot in (0_u32..).take(self.known.slots()) {
+            let Some((bucket, entry)) = self.known.place(slot) else { continue };
+            for cpu in 0..maps.room().cpus {
+                let at = layout::counter(entry);
+                let word = &maps.line(self.half, cpu, bucket)[at / 8];
+                let others = word.load(Ordering::Relaxed) & !(u64::from(u32::MAX) << (8 * (at % 8)));
+                word.store(others | u64::from(lower(to)) << (8 * (at % 8)), Ordering::Relaxed);
+                let halves = to / u64::from(layout::HALVES);
+                maps.slot(self.half, cpu, slot)[Field::Queries as usize].store(halves, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Frames that reached the programs.
     pub(super) fn frames(&self, maps: &Maps) -> u64 {
-        let transport = Transport::Udp;
-        let both = [Direction::Received, Direction::Sent].into_iter();
-        let all = both.flat_map(|direction| [false, true].map(|response| (direction, response)));
-        let all = all.flat_map(|(direction, response)| {
-            [Family::V4, Family::V6].map(|family| Node::Message { direction, response, transport, family })
-        });
-        let counted = all.chain([Node::Skipped(Skip::NotDns)]).map(|node| maps.total(self.half, node.index()));
-        counted.fold(maps.total(self.half, FRAMES), u64::wrapping_add)
+        maps.frames(self.half)
     }
 
     /// The totals now, as those that moved since the last call.
     pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
-        maps.next_epoch();
-        self.take_marks(maps);
-        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, index));
+        let marks: Vec<_> = (0..maps.room().cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
+        marks::take_all(&marks, &mut self.words, &mut self.marked);
+        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, OF_NODE + index));
+        let whole = !self.swept || self.at.is_none_or(|before| at.since(before) > ROUND);
         let mut look = std::mem::take(&mut self.look);
         look.clear();
         if self.swept {
             // Crowded zones count for `other`, unmarked.
-            let others = std::iter::once(OTHER).chain(self.turn());
+            let others = std::iter::once(OTHER).chain(self.turn()).map(|slot| Marked { slot, cpus: ALL });
             look.extend(merged(merged(self.marked.iter().copied(), self.again.iter().copied()), others));
         } else {
             self.swept = true;
-            look.extend((0_u32..).take(self.sums.len()));
+            let all = marks::ever(&marks).map(|slot| Marked { slot, cpus: ALL });
+            look.extend(all.take_while(|marked| (marked.slot as usize) < self.known.slots()));
         }
+        self.at = Some(at);
         std::mem::swap(&mut self.marked, &mut self.again);
-        let (mut moved, mut codes) = (Vec::with_capacity(self.again.len()), Vec::new());
-        for slots in look.chunks(AHEAD) {
-            self.fetch(maps, slots);
-            for &slot in slots {
-                self.slot(maps, slot, &mut moved, &mut codes);
+        let (mut moved, mut codes) = (Vec::with_capacity(look.len()), Vec::new());
+        for (nth, &marked) in look.iter().enumerate() {
+            if let Some(later) = look.get(nth + 2 * AHEAD) {
+                self.known.prefetch(later.slot);
+            }
+            if let Some(later) = look.get(nth + AHEAD) {
+                self.fetch(maps, *later);
+            }
+            let slot = marked.slot;
+            let touched = slot == OTHER || marks::is_marked(marks.iter().map(|marks| marks.touched), slot);
+            if let Some(totals) = self.slot(maps, marked, touched, whole) {
+                moved.push(Moved { slot, totals });
+            }
+            if touched {
+                self.codes(maps, slot, &mut codes);
             }
         }
         self.look = look;
@@ -103,61 +137,70 @@ impl Read {
 
     /// The slots whose turn it is.
     fn turn(&mut self) -> impl Iterator<Item = u32> + use<> {
-        let first = if self.stripe < self.sums.len() { self.stripe } else { 0 };
+        let first = if self.stripe < self.known.slots() { self.stripe } else { 0 };
         self.stripe = first + STRIPE;
-        (0_u32..).take(self.sums.len()).skip(first).take(STRIPE)
+        (0_u32..).take(self.known.slots()).skip(first).take(STRIPE)
     }
 
-    /// Takes the marks of all CPUs together.
-    fn take_marks(&mut self, maps: &Maps) {
-        self.marked.clear();
-        let all: Vec<_> = (0..maps.room().cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
-        let summaries = all.first().map_or(0, |(summaries, _)| summaries.len());
-        for summary in 0..summaries {
-            for word in bits(all.iter().map(|(summaries, _)| &summaries[summary])) {
-                let word = summary * MARKED + word;
-                #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-                self.marked
-                    .extend(bits(all.iter().map(|(_, words)| &words[word])).map(|bit| (word * MARKED + bit) as u32));
-            }
-        }
-    }
-
-    /// Has the processor bring slots from memory, all at the same time: each alone would be waited for.
-    fn fetch(&self, maps: &Maps, slots: &[u32]) {
-        let mut seen = 0;
-        for &slot in slots {
-            for cpu in 0..maps.room().cpus {
-                seen |= maps.slot(self.half, cpu, slot)[FIELDS].load(Ordering::Relaxed);
-            }
-            seen |= self.sums.get(slot as usize).copied().unwrap_or_default();
-        }
-        std::hint::black_box(seen);
-    }
-
+    /// Has the processor fetch what is to be looked at.
     #[inline]
-    fn slot(&mut self, maps: &Maps, slot: u32, moved: &mut Vec<Moved>, codes: &mut Vec<MovedCodes>) {
-        let Room { cpus, rows, .. } = maps.room();
-        let Some(last) = self.sums.get_mut(slot as usize) else { return };
-        let mut totals = [0_u64; FIELDS];
-        let mut has_row = slot == OTHER;
-        for cpu in 0..cpus {
-            let words = maps.slot(self.half, cpu, slot);
-            for (total, word) in totals.iter_mut().zip(words) {
-                *total = total.wrapping_add(word.load(Ordering::Relaxed));
+    fn fetch(&self, maps: &Maps, marked: Marked) {
+        if let Some((bucket, _)) = self.known.place(marked.slot) {
+            for cpu in marked.cpus(maps) {
+                mapped::prefetch(maps.line(self.half, cpu, bucket).as_ptr());
             }
-            has_row |= Keeper::of_word(words[FIELDS].load(Ordering::Relaxed)).row > 0;
         }
-        let sum = totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total));
-        if sum != std::mem::replace(last, sum) {
-            moved.push(Moved { slot, totals });
+    }
+
+    /// The totals of a slot, if they moved; `whole`: counters may have gone round since the last reading.
+    #[inline]
+    fn slot(&mut self, maps: &Maps, marked: Marked, touched: bool, whole: bool) -> Option<[u64; FIELDS]> {
+        let (half, slot) = (self.half, marked.slot);
+        let known = self.known.slot_mut(slot)?;
+        let mut totals = [0_u64; FIELDS];
+        if touched {
+            for cpu in 0..maps.room().cpus {
+                for (total, word) in totals.iter_mut().zip(maps.slot(half, cpu, slot)) {
+                    *total = total.wrapping_add(word.load(Ordering::Relaxed));
+                }
+            }
         }
-        if !has_row {
+        let before = known::counted(known);
+        let mut queries = before.0;
+        if let Some((bucket, entry)) = known::place(known) {
+            totals[Field::Queries as usize] = 0;
+            let marked = if whole { Marked { cpus: ALL, ..marked } } else { marked };
+            queries = if whole { 0 } else { queries };
+            for cpu in marked.cpus(maps) {
+                if whole {
+                    // In this order.
+                    let halves = maps.slot(half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire);
+                    let counter = counter(maps.line(half, cpu, bucket), entry);
+                    *known::counter(known, cpu) = counter;
+                    queries = queries.wrapping_add(layout::queries(halves, counter));
+                } else {
+                    let counter = counter(maps.line(half, cpu, bucket), entry);
+                    let last = std::mem::replace(known::counter(known, cpu), counter);
+                    queries = queries.wrapping_add(u64::from(counter.wrapping_sub(last)));
+                }
+            }
+        }
+        let rest = lower(totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total)));
+        known::count(known, queries, rest);
+        totals[Field::Queries as usize] = totals[Field::Queries as usize].wrapping_add(queries);
+        ((queries, rest) != before).then_some(totals)
+    }
+
+    /// The totals of a slot's extended errors that moved.
+    fn codes(&mut self, maps: &Maps, slot: u32, codes: &mut Vec<MovedCodes>) {
+        let Room { cpus, rows, .. } = maps.room();
+        let row = |cpu| lower(maps.slot(self.half, cpu, slot)[FIELDS].load(Ordering::Relaxed)) as usize;
+        if slot != OTHER && (0..cpus).all(|cpu| row(cpu) == 0) {
             return;
         }
         let mut sums = [0_u64; CODES];
         for cpu in 0..cpus {
-            let row = Keeper::of_word(maps.slot(self.half, cpu, slot)[FIELDS].load(Ordering::Relaxed)).row as usize;
+            let row = row(cpu);
             if (row > 0 || slot == OTHER) && row < rows {
                 for (sum, word) in sums.iter_mut().zip(maps.row(self.half, cpu, row)) {
                     *sum = sum.wrapping_add(word.load(Ordering::Relaxed));
@@ -173,49 +216,15 @@ impl Read {
     }
 }
 
-/// Takes the bits of words, and leaves 0 there: which are set in any of them, in order.
-fn bits<'w>(words: impl Iterator<Item = &'w AtomicU64>) -> impl Iterator<Item = usize> {
-    // Most are 0, and need not be written.
-    let take = |word: &AtomicU64| if word.load(Ordering::Relaxed) == 0 { 0 } else { word.swap(0, Ordering::AcqRel) };
-    let mut left = words.fold(0, |all, word| all | take(word));
-    std::iter::from_fn(move || {
-        let bit = left.trailing_zeros() as usize;
-        left &= left.wrapping_sub(1);
-        (bit < MARKED).then_some(bit)
-    })
+/// A counter of queries in a bucket.
+#[inline]
+fn counter(line: &[AtomicU64], entry: usize) -> u32 {
+    let at = layout::counter(entry);
+    lower(line[at / 8].load(Ordering::Acquire) >> (8 * (at % 8)))
 }
 
-/// What is in either, each ascending and without repetition, once.
-fn merged(one: impl Iterator<Item = u32>, other: impl Iterator<Item = u32>) -> impl Iterator<Item = u32> {
-    let (mut one, mut other) = (one.peekable(), other.peekable());
-    std::iter::from_fn(move || {
-        let next = match (one.peek(), other.peek()) {
-            (Some(one), Some(other)) => *one.min(other),
-            (Some(only), None) | (None, Some(only)) => *only,
-            (None, None) => return None,
-        };
-        one.next_if_eq(&next);
-        other.next_if_eq(&next);
-        Some(next)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_in_either_comes_once_and_in_order() {
-        let all = |one: &[u32], other: &[u32]| merged(one.iter().copied(), other.iter().copied()).collect::<Vec<_>>();
-        assert_eq!(all(&[0, 2, 5], &[1, 2, 7, 9]), [0, 1, 2, 5, 7, 9]);
-        assert_eq!(all(&[], &[3]), [3]);
-        assert_eq!(all(&[], &[]), [0; 0]);
-    }
-
-    #[test]
-    fn marks_are_taken_once_whichever_cpu_made_them() {
-        let words = [AtomicU64::new(1 | 1 << 63), AtomicU64::new(0), AtomicU64::new(1 << 5)];
-        assert_eq!(bits(words.iter()).collect::<Vec<_>>(), [0, 5, 63]);
-        assert_eq!(bits(words.iter()).count(), 0);
-    }
+/// The lower 32 bits.
+#[expect(clippy::cast_possible_truncation, reason = "what is above them is meant to go")]
+const fn lower(word: u64) -> u32 {
+    word as u32
 }

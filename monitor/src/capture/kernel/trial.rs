@@ -1,8 +1,9 @@
 //! The programs run on frames that are given to them, attached nowhere: for tests and benches.
 
-use super::half::{Maps, Room};
+use super::half::Maps;
 use super::loaded::{Entry, Loaded};
 use super::read::Read;
+use super::room::Room;
 use super::sys;
 use super::{Error, OBJECT};
 use crate::capture::attribution::Attribution;
@@ -49,7 +50,7 @@ impl Trial {
         let mut maps = Maps::new(&loaded)?;
         maps.fill(attribution, ports)?;
         maps.flip();
-        Ok(Self { read: Read::new(&maps), maps, loaded })
+        Ok(Self { read: Read::new(&mut maps), maps, loaded })
     }
 
     /// The totals now, as those that moved since the last call.
@@ -62,6 +63,17 @@ impl Trial {
         self.read.sweep();
     }
 
+    /// Has each zone have been queried so often on each CPU. Whether any was at all must be known before.
+    pub fn advance(&mut self, to: u64) {
+        self.read.advance(&self.maps, to);
+    }
+
+    /// CPUs that counters are kept for.
+    #[must_use]
+    pub const fn cpus(&self) -> usize {
+        self.maps.room().cpus
+    }
+
     /// Counts by other zones from now on, as a reload does: the last sample of those before.
     ///
     /// # Errors
@@ -70,7 +82,7 @@ impl Trial {
         self.maps.fill(attribution, ports)?;
         self.maps.flip();
         let last = self.sample(at, wall);
-        self.read = Read::new(&self.maps);
+        self.read = Read::new(&mut self.maps);
         Ok(last)
     }
 
