@@ -309,8 +309,11 @@ impl Kernel {
 
 /// What an earlier run has pinned, made to count by `attribution`; `None` if that cannot be.
 fn take(pins: &Pins, object: &[u8], attribution: &Attribution, config: &config::Capture) -> Option<(Loaded, Maps)> {
-    let (same_layout, same_object) = pins.fits(object);
+    let (same_layout, same_object) = pins.fits(object)?;
     if !same_layout {
+        tracing::warn!(
+            "the counters that were pinned are another version's, which this one cannot read: all begin anew"
+        );
         return None;
     }
     let took = || -> Result<(Loaded, Maps), Error> {

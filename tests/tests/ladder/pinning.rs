@@ -146,6 +146,40 @@ fn an_upgrade_puts_its_programs_upon_the_same_links_and_counters() -> Result<()>
 }
 
 #[test]
+fn counters_that_are_laid_out_otherwise_begin_anew_on_the_same_links() -> Result<()> {
+    let Some(site) = Site::new()? else { return Ok(()) };
+    let bpffs = Bpffs::new()?;
+    let capture = bpffs.capture(true);
+    let orders = Orders { config: ZONES, capture: &capture, ..Orders::default() };
+    let mut oopsd = Oopsd::start(&site.host, &orders)?;
+    stands_on(&oopsd, "xdp")?;
+    let (links, program) = (ids(&site.host, &bpffs.pins())?, xdp_program(&site.host)?);
+    let send = |times: u32| {
+        (0..times).try_for_each(|_| {
+            site.socket(SERVICE[0].parse()?)?.send_to(&query("www.nl."), SERVICE[0])?;
+            Ok::<_, anyhow::Error>(())
+        })
+    };
+    send(10)?;
+    oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", 10)?;
+    oopsd.end_by_kill();
+    // As an older version had left them.
+    let (about, map) = (bpffs.pins().join("about"), |name| bpffs.pins().join("maps").join(name));
+    std::fs::remove_file(&about)?;
+    std::os::unix::fs::symlink("1-0123456789abcdef", &about)?;
+    std::fs::rename(map("MARKS"), map("DIRTY"))?;
+    oopsd.restart()?;
+    ensure!(oopsd.stderr().contains("another version's"), "{}", oopsd.stderr());
+    send(7)?;
+    oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", 7)?;
+    ensure!(ids(&site.host, &bpffs.pins())? == links, "attached anew");
+    ensure!(xdp_program(&site.host)? != program, "the old programs");
+    ensure!(!map("DIRTY").exists(), "the old maps");
+    oopsd.restart()?;
+    oopsd.shows("oopsd_queries_total{zone=\"nl.\"}", 7)
+}
+
+#[test]
 fn two_cannot_have_the_same_pins() -> Result<()> {
     let Some(site) = Site::new()? else { return Ok(()) };
     let bpffs = Bpffs::new()?;

@@ -22,10 +22,13 @@ const QUERIES: usize = 0;
 /// The sum of all else, which changes with any of it.
 const REST: usize = 2;
 /// Its bucket and which entry of it, plus one; 0 if its queries are counted in its slot: `other`, a prefix, a name that
-/// cannot be found.
+/// cannot be found. And [`TOUCHED`].
 const PLACE: usize = 3;
 /// The counter in its bucket on each CPU.
 const COUNTERS: usize = 4;
+
+/// Something was counted in its slot on some CPU, which can therefore not be passed over.
+const TOUCHED: u32 = 1 << 31;
 
 /// Words in a cache line.
 const LINE: usize = 16;
@@ -39,6 +42,8 @@ impl Known {
         let first = words.as_ptr().align_offset(LINE * size_of::<u32>()).min(LINE - 1);
         in_huge_pages(&words);
         let mut known = Self { words, first, size, slots };
+        // What crowded zones count for `other` nothing marks.
+        known.touch(OTHER);
         for (bucket, entries) in (0_u32..).zip(table) {
             for (nth, entry) in (1_u32..).zip(&entries[..ENTRIES]) {
                 let slot = zones::slot_of(*entry);
@@ -79,11 +84,25 @@ impl Known {
         place(self.slot(slot)?)
     }
 
+    /// Whether something was counted in a slot itself.
+    #[inline]
+    pub(super) fn is_touched(&self, slot: u32) -> bool {
+        self.slot(slot).is_some_and(|known| known[PLACE] & TOUCHED != 0)
+    }
+
+    /// Has it be known of a slot that something was.
+    #[inline]
+    pub(super) fn touch(&mut self, slot: u32) {
+        if let Some(known) = self.slot_mut(slot) {
+            known[PLACE] |= TOUCHED;
+        }
+    }
+
     /// Has the processor fetch a slot while it goes on with other work.
     #[inline]
     pub(super) fn prefetch(&self, slot: u32) {
         if let Some(words) = self.slot(slot) {
-            super::mapped::prefetch(words.as_ptr());
+            super::mapped::prefetch_to_write(words.as_ptr());
         }
     }
 }
@@ -91,7 +110,7 @@ impl Known {
 /// The bucket of a slot's counters, and which entry of it.
 #[inline]
 pub(super) const fn place(slot: &Slot) -> Option<(usize, usize)> {
-    let Some(place) = (slot[PLACE] as usize).checked_sub(1) else { return None };
+    let Some(place) = ((slot[PLACE] & !TOUCHED) as usize).checked_sub(1) else { return None };
     Some((place >> 3, place & 7))
 }
 

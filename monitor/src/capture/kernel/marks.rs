@@ -1,6 +1,5 @@
 //! The marks of what moved, as the programs set them, taken by whoever reads what they stand for.
 
-use super::half::Maps;
 use super::mapped;
 use layout::MARKED;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +23,8 @@ pub(super) struct MarksOfCpu<'m> {
     pub(super) summaries: &'m [AtomicU64],
 }
 
-/// A slot, and the CPUs on which it may have moved: bit n stands for the nth, and for those 64 after it.
+/// A slot, or a word of marks, and the CPUs on which it may have moved: bit n stands for the nth, and for those 64 after
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marked {
     pub(super) slot: u32,
@@ -32,52 +32,68 @@ pub(super) struct Marked {
 }
 
 impl Marked {
-    /// These CPUs.
+    /// These CPUs, of so many.
     #[inline]
-    pub(super) fn cpus(self, maps: &Maps) -> impl Iterator<Item = usize> + use<> {
-        (0..maps.room().cpus).filter(move |cpu| self.cpus >> (cpu % MARKED) & 1 != 0)
+    pub(super) fn cpus(self, of: usize) -> impl Iterator<Item = usize> + use<> {
+        (0..of).filter(move |cpu| self.cpus >> (cpu % MARKED) & 1 != 0)
     }
 }
 
-/// Takes the marks of all CPUs together: the slots that are marked, in order. `words` is memory to use again.
-pub(super) fn take_all(marks: &[MarksOfCpu<'_>], words: &mut Vec<usize>, marked: &mut Vec<Marked>) {
-    marked.clear();
-    words.clear();
-    let summaries = marks.first().map_or(0, |marks| marks.summaries.len());
-    for summary in 0..summaries {
-        let all = marks.iter().fold(0, |all, marks| all | take(&marks.summaries[summary]));
-        words.extend(each_bit(all).map(|bit| summary * MARKED + bit));
-    }
-    for (nth, &word) in words.iter().enumerate() {
-        // A word that is taken at once is waited for.
-        if let Some(&later) = words.get(nth + AHEAD) {
-            marks.iter().for_each(|marks| mapped::prefetch(&raw const marks.moved[later]));
+/// What is taken together: of each CPU its bit in [`Marked`], and a word.
+type Taken = Vec<(u64, u64)>;
+
+/// Memory to use again.
+#[derive(Debug, Default)]
+pub(super) struct Taking {
+    words: Vec<Marked>,
+    taken: Taken,
+}
+
+impl Taking {
+    /// Takes the marks of all CPUs: the slots that are marked, in order. `every` word is looked at or, which is enough as
+    /// long as nobody took a summary and then ended, those that a summary names.
+    pub(super) fn take_all(&mut self, marks: &[MarksOfCpu<'_>], every: bool, marked: &mut Vec<Marked>) {
+        marked.clear();
+        self.words.clear();
+        let (summaries, words) = marks.first().map_or((0, 0), |marks| (marks.summaries.len(), marks.moved.len()));
+        for summary in 0..summaries {
+            let named = |marks: &MarksOfCpu<'_>| take(&marks.summaries[summary]) | if every { u64::MAX } else { 0 };
+            self.taken.clear();
+            self.taken.extend(marks.iter().enumerate().map(|(cpu, marks)| (1 << (cpu % MARKED), named(marks))));
+            each(summary, &self.taken, &mut self.words);
         }
-        let first = marked.len();
-        for (cpu, marks) in marks.iter().enumerate() {
-            let taken = take(&marks.moved[word]);
-            if taken == 0 {
-                continue;
+        self.words.retain(|word| (word.slot as usize) < words);
+        for (nth, word) in self.words.iter().enumerate() {
+            // A word that is taken at once is waited for.
+            if let Some(later) = self.words.get(nth + AHEAD) {
+                for cpu in later.cpus(marks.len()) {
+                    mapped::prefetch_to_write(&raw const marks[cpu].moved[later.slot as usize]);
+                }
             }
-            let cpus = 1 << (cpu % MARKED);
-            let before = marked.len();
-            #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
-            let these = each_bit(taken).map(|bit| Marked { slot: (word * MARKED + bit) as u32, cpus });
-            if first == before {
-                marked.extend(these);
-            } else {
-                let both: Vec<Marked> = merged(marked.drain(first..), these).collect();
-                marked.extend(both);
-            }
+            self.taken.clear();
+            let cpus = word.cpus(marks.len());
+            self.taken.extend(cpus.map(|cpu| (1 << (cpu % MARKED), take(&marks[cpu].moved[word.slot as usize]))));
+            each(word.slot as usize, &self.taken, marked);
         }
     }
 }
 
-/// Whether a slot is marked on any CPU.
+/// What the `word`th words of some CPUs name, in order.
+fn each(word: usize, taken: &Taken, into: &mut Vec<Marked>) {
+    let all = taken.iter().fold(0, |all, (_, bits)| all | bits);
+    into.extend(each_bit(all).map(|bit| {
+        let on = taken.iter().filter(|(_, bits)| bits >> bit & 1 != 0);
+        #[expect(clippy::cast_possible_truncation, reason = "slots are u32")]
+        let slot = (word * MARKED + bit) as u32;
+        Marked { slot, cpus: on.fold(0, |cpus, (cpu, _)| cpus | cpu) }
+    }));
+}
+
+/// Whether something else than queries of a zone was ever counted in a slot, on one of its CPUs.
 #[inline]
-pub(super) fn is_marked<'m>(mut marks: impl Iterator<Item = &'m [AtomicU64]>, slot: u32) -> bool {
-    let (word, bit) = (slot as usize / MARKED, slot as usize % MARKED);
-    marks.any(|marks| marks[word].load(Ordering::Relaxed) >> bit & 1 != 0)
+pub(super) fn is_touched(marks: &[MarksOfCpu<'_>], marked: Marked) -> bool {
+    let (word, bit) = (marked.slot as usize / MARKED, marked.slot as usize % MARKED);
+    marked.cpus(marks.len()).any(|cpu| marks[cpu].touched[word].load(Ordering::Relaxed) >> bit & 1 != 0)
 }
 
 /// The slots where anything was ever counted on any CPU, and `other`, in order.
@@ -141,6 +157,27 @@ mod tests {
         assert_eq!(all(&[0, 2, 5], &[1, 2, 7]), [(0, 1), (1, 2), (2, 3), (5, 1), (7, 2)]);
         assert_eq!(all(&[], &[3]), [(3, 2)]);
         assert_eq!(all(&[], &[]), [(0, 0); 0]);
+    }
+
+    #[test]
+    fn what_is_marked_comes_with_its_cpus_and_once() {
+        let word = |bits: u64| AtomicU64::new(bits);
+        let first = [word(1 << 5), word(0), word(1 << 63 | 1)];
+        let second = [word(1 << 5 | 1 << 6), word(1 << 1), word(1)];
+        // As left by one who took the second's summary and then ended.
+        let summaries = [[word(0b101)], [word(0)]];
+        let of = |moved, summary| MarksOfCpu { moved, queried: &[], touched: &[], summaries: summary };
+        let marks = [of(&first[..], &summaries[0][..]), of(&second[..], &summaries[1][..])];
+        let (mut taking, mut marked) = (Taking::default(), Vec::new());
+        let mut take_all = |every| {
+            taking.take_all(&marks, every, &mut marked);
+            marked.iter().map(|marked| (marked.slot, marked.cpus)).collect::<Vec<_>>()
+        };
+        assert_eq!(take_all(false), [(5, 1), (128, 1), (191, 1)]);
+        assert_eq!(take_all(false), []);
+        first[2].store(1, Ordering::Relaxed);
+        assert_eq!(take_all(true), [(5, 2), (6, 2), (65, 2), (128, 3)]);
+        assert_eq!(take_all(true), []);
     }
 
     #[test]

@@ -59,10 +59,11 @@ impl Pins {
         Ok(Some(Self { folder: path.to_owned(), _lock: lock }))
     }
 
-    /// Whether the maps are laid out as this program would; and whether the programs are this object's.
-    pub(super) fn fits(&self, object: &[u8]) -> (bool, bool) {
-        let said = about(&self.folder).unwrap_or_default();
-        (said.starts_with(&version()), said == format!("{}{:016x}", version(), fingerprint(object)))
+    /// Whether the maps are laid out as this program would; and whether the programs are this object's. `None` where
+    /// nothing is pinned.
+    pub(super) fn fits(&self, object: &[u8]) -> Option<(bool, bool)> {
+        let said = about(&self.folder)?;
+        Some((said.starts_with(&version()), said == format!("{}{:016x}", version(), fingerprint(object))))
     }
 
     /// What is pinned, as it is.

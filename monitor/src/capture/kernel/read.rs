@@ -5,10 +5,10 @@
 use super::half::Maps;
 use super::known::{self, Known};
 use super::mapped;
-use super::marks::{self, ALL, Marked, merged};
+use super::marks::{self, ALL, Marked, MarksOfCpu, Taking, merged};
 use super::room::Room;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::OF_NODE;
+use layout::{MARKED, OF_NODE};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -37,8 +37,7 @@ pub(super) struct Read {
     marked: Vec<Marked>,
     /// Slots to look at now, in order.
     look: Vec<Marked>,
-    /// Words of marks that are not 0.
-    words: Vec<usize>,
+    taking: Taking,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
     /// All slots have been looked at once.
@@ -63,7 +62,7 @@ impl Read {
             again: Vec::new(),
             marked: Vec::new(),
             look: Vec::new(),
-            words: Vec::new(),
+            taking: Taking::default(),
             stripe: 0,
             swept: false,
             at: None,
@@ -98,7 +97,7 @@ impl Read {
     /// The totals now, as those that moved since the last call.
     pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
         let marks: Vec<_> = (0..maps.room().cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
-        marks::take_all(&marks, &mut self.words, &mut self.marked);
+        self.taking.take_all(&marks, !self.swept, &mut self.marked);
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, OF_NODE + index));
         let whole = !self.swept || self.at.is_none_or(|before| at.since(before) > ROUND);
         let mut look = std::mem::take(&mut self.look);
@@ -120,14 +119,15 @@ impl Read {
                 self.known.prefetch(later.slot);
             }
             if let Some(later) = look.get(nth + AHEAD) {
-                self.fetch(maps, *later);
+                self.fetch(maps, &marks, *later);
             }
             let slot = marked.slot;
-            let touched = slot == OTHER || marks::is_marked(marks.iter().map(|marks| marks.touched), slot);
+            let touched = self.known.is_touched(slot) || marks::is_touched(&marks, marked);
             if let Some(totals) = self.slot(maps, marked, touched, whole) {
                 moved.push(Moved { slot, totals });
             }
             if touched {
+                self.known.touch(slot);
                 self.codes(maps, slot, &mut codes);
             }
         }
@@ -144,10 +144,20 @@ impl Read {
 
     /// Has the processor fetch what is to be looked at.
     #[inline]
-    fn fetch(&self, maps: &Maps, marked: Marked) {
-        if let Some((bucket, _)) = self.known.place(marked.slot) {
-            for cpu in marked.cpus(maps) {
+    fn fetch(&self, maps: &Maps, marks: &[MarksOfCpu<'_>], marked: Marked) {
+        let place = self.known.place(marked.slot);
+        let touched = self.known.is_touched(marked.slot);
+        for cpu in marked.cpus(marks.len()) {
+            if let Some((bucket, _)) = place {
                 mapped::prefetch(maps.line(self.half, cpu, bucket).as_ptr());
+            }
+            if !touched {
+                mapped::prefetch(&raw const marks[cpu].touched[marked.slot as usize / MARKED]);
+            }
+        }
+        if touched {
+            for cpu in 0..marks.len() {
+                mapped::prefetch(maps.slot(self.half, cpu, marked.slot).as_ptr());
             }
         }
     }
@@ -171,18 +181,15 @@ impl Read {
             totals[Field::Queries as usize] = 0;
             let marked = if whole { Marked { cpus: ALL, ..marked } } else { marked };
             queries = if whole { 0 } else { queries };
-            for cpu in marked.cpus(maps) {
-                if whole {
-                    // In this order.
-                    let halves = maps.slot(half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire);
-                    let counter = counter(maps.line(half, cpu, bucket), entry);
-                    *known::counter(known, cpu) = counter;
-                    queries = queries.wrapping_add(layout::queries(halves, counter));
-                } else {
-                    let counter = counter(maps.line(half, cpu, bucket), entry);
-                    let last = std::mem::replace(known::counter(known, cpu), counter);
-                    queries = queries.wrapping_add(u64::from(counter.wrapping_sub(last)));
-                }
+            for cpu in marked.cpus(maps.room().cpus) {
+                // In this order.
+                let halves = whole.then(|| maps.slot(half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire));
+                let counter = counter(maps.line(half, cpu, bucket), entry);
+                let last = std::mem::replace(known::counter(known, cpu), counter);
+                queries = queries.wrapping_add(match halves {
+                    Some(halves) => layout::queries(halves, counter),
+                    None => u64::from(counter.wrapping_sub(last)),
+                });
             }
         }
         let rest = lower(totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total)));
