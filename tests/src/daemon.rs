@@ -4,6 +4,7 @@
 mod metrics;
 mod sections;
 
+pub use crate::lab::SOON;
 pub use metrics::Metrics;
 pub use sections::{BUSY, DEMOTED, NL_BUSY, routes};
 
@@ -18,9 +19,6 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 use tempfile::TempDir;
-
-/// How long anything may take that should take well under a second: eight times that, on a machine that does much else.
-pub const SOON: Duration = Duration::from_secs(8);
 
 /// The file that every test's log channel writes.
 const SIGNALS: &str = "signals.jsonl";
@@ -182,6 +180,17 @@ impl Oopsd {
         self.kill(libc::SIGTERM);
         let status = self.end()?;
         Ok((status, asked.elapsed()))
+    }
+
+    /// Sends SIGTERM and sees that it ends well and in time: within two seconds, as it promises, and as long again for a busy
+    /// machine.
+    ///
+    /// # Errors
+    /// With what it wrote to standard error, if it does not.
+    pub fn stops_in_time(&mut self) -> Result<()> {
+        let (status, after) = self.stop()?;
+        ensure!(status.success() && after < Duration::from_secs(4), "{status} after {after:?}: {}", self.stderr());
+        Ok(())
     }
 
     /// Waits for its end.

@@ -18,13 +18,17 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
+/// How long anything may take that usually takes well under a second. Only a test that fails waits for so long, so that it is
+/// long enough for the slowest and busiest of machines.
+pub const SOON: Duration = Duration::from_secs(30);
+
 /// How long between two looks at what is waited for.
 const POLL: Duration = Duration::from_millis(2);
 
 /// Says whether a test that needs root and these programs can run; if not, prints why.
 ///
 /// # Panics
-/// When `CI=true`, with root, and a program is missing: there a skipped test is a failure.
+/// When `CI=true`, with root, and a program or a capability is missing: there a skipped test is a failure.
 #[must_use]
 #[expect(clippy::print_stdout, reason = "a skipped test says so where a passing one says so")]
 pub fn ready(programs: &[&str]) -> bool {
@@ -33,10 +37,24 @@ pub fn ready(programs: &[&str]) -> bool {
         println!("skipped: needs root");
         return false;
     }
-    let Some(missing) = programs.iter().find(|program| !is_installed(program)) else { return true };
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing} is not installed: cargo xtask setup --for test");
+    let missing = programs.iter().find(|program| !is_installed(program));
+    let missing = missing.map(|program| format!("{program}, which is not installed: cargo xtask setup --for test"));
+    let Some(missing) = missing.or_else(lacking) else { return true };
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "needs {missing}");
     println!("skipped: needs {missing}");
     false
+}
+
+/// What root may not do here, if this is a container: make network namespaces, send frames, mount.
+fn lacking() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let held = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    let held = u64::from_str_radix(held.trim(), 16).ok()?;
+    let needed = [("CAP_NET_ADMIN", 12), ("CAP_NET_RAW", 13), ("CAP_SYS_ADMIN", 21)];
+    let missing = needed.iter().filter(|(_, number)| held & (1 << number) == 0).map(|(name, _)| *name);
+    let missing = missing.collect::<Vec<_>>().join(", ");
+    (!missing.is_empty())
+        .then(|| format!("{missing}, which root does not have in this container: start it with --privileged"))
 }
 
 fn is_installed(program: &str) -> bool {

@@ -1,15 +1,11 @@
 //! A message bus of D-Bus for one test, and who listens on it.
 
-use crate::lab::{run, until};
+use crate::lab::{SOON, run, until};
 use crate::servers::{Program, write};
 use anyhow::{Context, Result};
-use core::time::Duration;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// How long anything that should happen may take on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
 
 /// What lets oopsd have its name, as packages install it.
 const POLICY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../monitor/dbus/org.oopsd.conf");

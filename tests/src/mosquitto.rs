@@ -1,16 +1,12 @@
 //! mosquitto for one test, in a namespace, and who listens to it.
 
-use crate::lab::{Namespace, until};
+use crate::lab::{Namespace, SOON, until};
 use crate::servers::{Program, write};
 use anyhow::{Context, Result, ensure};
-use core::time::Duration;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-
-/// How long anything that should happen may take on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
 
 /// Where it listens, in its namespace.
 pub const PORT: u16 = 1883;

@@ -1,10 +1,9 @@
 //! A receiver of webhooks in a namespace: verifies each by Standard Webhooks 1.0 and answers as it is told.
 
-use crate::lab::Namespace;
+use crate::lab::{Namespace, SOON};
 use anyhow::{Context, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use core::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
@@ -87,7 +86,7 @@ impl Receiver {
     }
 
     fn take(&self, mut stream: TcpStream) -> Result<()> {
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(SOON))?;
         let received = verified(&mut BufReader::new(&stream))?;
         let answer = self.state(|state| {
             state.received.push(received);

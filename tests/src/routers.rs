@@ -1,16 +1,12 @@
 //! oopsd's routers as a process of their own: what is wanted goes in by its standard input, how things are comes back as values.
 
-use crate::lab::{Running, until};
+use crate::lab::{Running, SOON, until};
 use anyhow::{Context, Result, ensure};
-use core::time::Duration;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
 use tempfile::TempDir;
-
-/// Long enough for a busy machine.
-const SOON: Duration = Duration::from_secs(5);
 
 /// The process; killed when dropped, which changes no route.
 #[derive(Debug)]

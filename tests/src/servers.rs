@@ -2,17 +2,13 @@
 //!
 //! All of them are Debian's programs. What they need of a network, and what is looked at afterwards, is the test's.
 
-use crate::lab::{Namespace, run, until};
+use crate::lab::{Namespace, SOON, run, until};
 use anyhow::{Context, Result, ensure};
-use core::time::Duration;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-/// How long anything that should happen may take on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
 
 /// The first label of the question that is asked last.
 pub const LAST: &str = "this-is-the-last-question";

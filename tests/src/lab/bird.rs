@@ -1,6 +1,6 @@
 //! BIRD 2 or 3 in a namespace: its own configuration, control socket and process in a temporary folder; its tables and sessions as values.
 
-use super::{Namespace, Running, until};
+use super::{Namespace, Running, SOON, until};
 use anyhow::{Context, Result, bail};
 use core::time::Duration;
 use std::fs::{self, File};
@@ -9,8 +9,6 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What an operator of an anycast host has anyway.
 pub const HOST: &str = "
@@ -132,11 +130,11 @@ impl Bird {
         let settled = || {
             self.ask("configure status").ok().filter(|said| said.iter().any(|line| line == "Daemon is up and running"))
         };
-        until("the configuration is in force", PATIENCE, settled).map(|_| ())
+        until("the configuration is in force", SOON, settled).map(|_| ())
     }
 
     fn answering(&self) -> Result<()> {
-        let answered = until("BIRD answers", PATIENCE, || self.ask("show status").ok());
+        let answered = until("BIRD answers", SOON, || self.ask("show status").ok());
         answered.map(|_| ()).with_context(|| fs::read_to_string(self.folder.path().join("log")).unwrap_or_default())
     }
 
@@ -169,7 +167,7 @@ impl Bird {
     /// When it does not answer, or with a code of 8000 or more.
     pub fn ask(&self, question: &str) -> Result<Vec<String>> {
         let mut socket = UnixStream::connect(self.socket())?;
-        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_read_timeout(Some(SOON))?;
         let mut lines = BufReader::new(socket.try_clone()?).lines();
         let greeting = lines.next().context("BIRD hung up")??;
         if !greeting.starts_with("0001 ") {

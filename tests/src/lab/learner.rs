@@ -16,7 +16,7 @@ use std::process::Command;
 /// The table that it learns.
 pub const TABLE: u32 = 5353;
 /// Long enough for a busy machine; what is timed is printed.
-pub const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = super::SOON;
 
 /// Actions that the configuration of BIRD knows.
 pub const ACTIONS: [Action; 12] = [

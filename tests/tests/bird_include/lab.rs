@@ -15,7 +15,7 @@ use tests::lab::peering::{HOST_AS, Peering, V4, V6};
 use tests::routers::Routers;
 
 /// Long enough for a busy machine; what is timed is printed.
-pub(crate) const SOON: Duration = Duration::from_secs(8);
+pub(crate) const SOON: Duration = tests::lab::SOON;
 
 /// Every kind of step, ascending.
 pub(crate) const ACTIONS: [&str; 8] = [

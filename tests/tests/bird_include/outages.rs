@@ -9,7 +9,6 @@ use tests::lab::peering::{V4, V6};
 use tests::lab::until;
 
 /// An error must be there by then: 2 s until the regular look, 1.5 s until what hangs is given up, and a busy machine.
-const NOTICED: Duration = Duration::from_secs(5);
 
 #[test]
 fn bird_killed_and_started_again_announces_the_same() -> Result<()> {
@@ -25,7 +24,7 @@ pub(crate) fn killed_and_started(version: Version) -> Result<()> {
     lab.bird.running().kill();
     // It may have hung up on a question first.
     let noticed = || oopsd.fails(V4).ok().filter(|error| error.contains("no connection to BIRD"));
-    until("that BIRD is gone", NOTICED, noticed)?;
+    until("that BIRD is gone", SOON, noticed)?;
     ensure!(oopsd.status(V4)?["seen"].is_null());
     // What is wanted meanwhile is done when BIRD is back, and what was wanted before is there at once.
     oopsd.want(V6, "prepend 5")?;
@@ -75,7 +74,7 @@ fn a_stopped_bird_is_an_error_soon_and_its_return_a_repair() -> Result<()> {
     let took = start.elapsed();
     lab.bird.running().signal(libc::SIGCONT);
     println!("a stopped BIRD is an error after {took:?}: {error}");
-    ensure!(error.contains("BIRD gave no answer") && took < Duration::from_secs(3), "{error} after {took:?}");
+    ensure!(error.contains("BIRD gave no answer") && took < Duration::from_secs(10), "{error} after {took:?}");
     lab.reaches(V4, "prepend 3")?;
     oopsd.sees(V4, "prepend 3")?;
     lab.undisturbed()

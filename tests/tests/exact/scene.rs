@@ -18,13 +18,13 @@ pub(crate) const BROKEN: &str = "broken.test.";
 /// What oopsd is to count apart. What is elsewhere is refused with EDE 20.
 pub(crate) const CONFIG: &str = "[zones]\nnames = [\"nl.\", \"example.org.\", \"broken.test.\"]\n";
 
-/// What is asked with: the server's address, dnsperf's arguments, the CPU, and what knotd and oopsd call it. Over TCP no more
-/// is under way than one segment holds, as oopsd does not put messages together that go on in another one.
-const LOADS: [(&str, &str, &str, &str, [&str; 2]); 4] = [
-    ("192.0.2.1", "-q 60 -c 8 -T 2", "0", "udp4", ["udp", "ipv4"]),
-    ("2001:db8::1", "-q 60 -c 8 -T 2", "1", "udp6", ["udp", "ipv6"]),
-    ("192.0.2.1", "-m tcp -q 8 -c 4", "1", "tcp4", ["tcp", "ipv4"]),
-    ("2001:db8::1", "-m tcp -q 8 -c 4", "0", "tcp6", ["tcp", "ipv6"]),
+/// What is asked with: the server's address, dnsperf's arguments, on which of two CPUs, and what knotd and oopsd call it. Over
+/// TCP no more is under way than one segment holds, as oopsd does not put messages together that go on in another one.
+const LOADS: [(&str, &str, usize, &str, [&str; 2]); 4] = [
+    ("192.0.2.1", "-q 60 -c 8 -T 2", 0, "udp4", ["udp", "ipv4"]),
+    ("2001:db8::1", "-q 60 -c 8 -T 2", 1, "udp6", ["udp", "ipv6"]),
+    ("192.0.2.1", "-m tcp -q 8 -c 4", 1, "tcp4", ["tcp", "ipv4"]),
+    ("2001:db8::1", "-m tcp -q 8 -c 4", 0, "tcp6", ["tcp", "ipv6"]),
 ];
 
 /// Site, server and questions.
@@ -52,9 +52,10 @@ impl Scene {
     pub(crate) fn load(&self, seconds: u32, rate: u32) -> Result<Option<[u64; 4]>> {
         let questions = self.folder.path().join("questions");
         let questions = questions.to_str().context("UTF-8")?;
-        let ask = |(address, arguments, cpu, _, _): (&str, &str, &str, &str, [&str; 2])| -> Result<[u64; 2]> {
+        let cpus = cpus()?;
+        let ask = |(address, arguments, cpu, _, _): (&str, &str, usize, &str, [&str; 2])| -> Result<[u64; 2]> {
             let mut command: Command = self.site.client.command("taskset");
-            command.args(["-c", cpu, "dnsperf", "-e", "-t", "3", "-s", address, "-d", questions]);
+            command.args(["-c", &cpus[cpu].to_string(), "dnsperf", "-e", "-t", "3", "-s", address, "-d", questions]);
             command.args(["-l", &seconds.to_string(), "-Q", &rate.to_string()]);
             let said = run(command.args(arguments.split(' ')))?;
             let number = |what| {
@@ -141,6 +142,14 @@ impl Scene {
 pub(crate) struct Before {
     all: Statistics,
     zones: [Statistics; 2],
+}
+
+/// The first and the last CPU that this process may run on, which need not be 0 and 1 in a container.
+fn cpus() -> Result<[u32; 2]> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).context("no CPUs")?.trim();
+    let end = |cpu: Option<&str>| Ok::<_, anyhow::Error>(cpu.context("no CPU")?.parse()?);
+    Ok([end(list.split([',', '-']).next())?, end(list.rsplit([',', '-']).next())?])
 }
 
 /// Asks again and again until `done`; how often in each way, and `None` if one question was not answered.

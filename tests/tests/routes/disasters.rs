@@ -20,7 +20,7 @@ fn what_was_wanted_while_bird_was_dead_is_so_when_it_is_back() -> Result<()> {
 pub(crate) fn bird_dies(version: Version) -> Result<()> {
     let Some((mut lab, mut oopsd)) = both(version, [Action::Prepend(2), Action::Withdraw])? else { return Ok(()) };
     lab.bird.signal(libc::SIGKILL);
-    until("no session is left", Duration::from_secs(5), || (lab.peering.listener.established() == 0).then_some(()))?;
+    until("no session is left", tests::lab::SOON, || (lab.peering.listener.established() == 0).then_some(()))?;
     oopsd.want(V4, &Action::Withdraw.to_string())?;
     oopsd.want(V6, &Action::Prepend(7).to_string())?;
     oopsd.sees(V6, &Action::Prepend(7).to_string())?;

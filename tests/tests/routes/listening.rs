@@ -1,14 +1,11 @@
 //! The judge itself: what BIRD does to a session is what the listener writes down.
 
 use anyhow::{Result, ensure};
-use core::time::Duration;
 use tests::bgp::What;
 use tests::bgp::message::Message;
 use tests::lab::bird::{Bird, Version};
 use tests::lab::peering::{HOST_AS, Peering, V4, V6};
-use tests::lab::until;
-
-const SOON: Duration = Duration::from_secs(20);
+use tests::lab::{SOON, until};
 
 #[test]
 fn what_bird_says_is_written_down() -> Result<()> {

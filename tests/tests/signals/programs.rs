@@ -4,11 +4,8 @@ use super::receivers::{Account, Arrival};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
 use tests::channels::Home;
-use tests::lab::{run, until};
-
-const SOON: Duration = Duration::from_secs(30);
+use tests::lab::{SOON, run, until};
 
 /// Says no every now and then, and says so much that it cannot all be logged. Two at a time would find each other's folder.
 const SCRIPT: &str = r#"#!/bin/sh

@@ -7,10 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::channels::{Channels, Home};
-use tests::lab::{Namespace, oopsd, program, ready, until};
+use tests::lab::{Namespace, SOON, oopsd, program, ready, until};
 use tests::syslog_server::Place;
-
-const SOON: Duration = Duration::from_secs(30);
 
 #[test]
 fn rsyslog_takes_every_field_apart_by_whichever_way_it_comes() -> Result<()> {

@@ -10,7 +10,7 @@ use tests::lab::until;
 use tests::routers::Routers;
 
 /// Long enough for a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = tests::lab::SOON;
 /// And for a session to come up.
 pub(crate) const LATER: Duration = Duration::from_secs(60);
 

@@ -108,7 +108,7 @@ async fn a_broker_that_says_no_or_nothing_is_an_answer_with_its_reason() {
         (Vec::new(), "the broker does not answer"),
     ] {
         let broker = Broker::new(said, Vec::new()).await;
-        let answer = broker.settings(|config| config.timeout = Duration::from_millis(500)).once(&letter(1)).await;
+        let answer = broker.settings(|config| config.timeout = Duration::from_secs(2)).once(&letter(1)).await;
         let Answer::No { why: said, .. } = answer else { panic!("{why}") };
         assert!(said.contains(why), "{said} is not {why}");
     }
