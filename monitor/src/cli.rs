@@ -50,16 +50,16 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Outbox {
     /// Prints how each channel stands, and the signals that wait for it, the oldest first. Works with oopsd dead, too.
-    List(List),
+    List(Chosen),
     /// Has the oopsd that runs try again at once, however long a receiver asked it to wait, also one that said that it is gone.
-    Retry(Retry),
+    Retry(Chosen),
     /// Drops signals that wait for a channel: they are not sent. Works with oopsd dead, too.
     ///
     /// The next signal that the receiver gets says in its `lost` how many it did not get. Exits 1 if none was dropped.
     Drop(Drop),
 }
 
-/// Whose outbox.
+/// Which oopsd is meant, alive or dead.
 #[derive(Debug, clap::Args)]
 pub struct Whose {
     /// The configuration file, which says where the state directory is.
@@ -70,22 +70,9 @@ pub struct Whose {
     pub state_directory: Option<PathBuf>,
 }
 
-/// Arguments of `outbox list`.
+/// Arguments of `outbox list` and `outbox retry`.
 #[derive(Debug, clap::Args)]
-pub struct List {
-    /// Whose outbox.
-    #[command(flatten)]
-    pub whose: Whose,
-    /// Only this channel.
-    pub channel: Option<String>,
-    /// Print JSON, one object a line.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Arguments of `outbox retry`.
-#[derive(Debug, clap::Args)]
-pub struct Retry {
+pub struct Chosen {
     /// Whose outbox.
     #[command(flatten)]
     pub whose: Whose,
@@ -192,12 +179,9 @@ pub struct Check {
 /// Arguments of `release`.
 #[derive(Debug, clap::Args)]
 pub struct Release {
-    /// The configuration file, which says where the state directory is.
-    #[arg(short, long, value_name = "FILE", default_value = CONFIGURATION)]
-    pub config: PathBuf,
-    /// The state directory of the oopsd that is meant, whatever the configuration says.
-    #[arg(long, value_name = "DIRECTORY")]
-    pub state_directory: Option<PathBuf>,
+    /// Whose routes.
+    #[command(flatten)]
+    pub whose: Whose,
     /// Release this prefix, in place of all; may be repeated.
     #[arg(long = "prefix", value_name = "PREFIX")]
     pub prefixes: Vec<String>,

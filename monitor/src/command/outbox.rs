@@ -2,10 +2,9 @@
 
 mod print;
 
-use super::socket::{ask, directory};
+use super::socket::{ask, state_of};
 use crate::channel::{Dropped, Left, LeftError, Line, Row};
-use crate::cli::{Drop, List, Outbox, Retry, Whose};
-use crate::config::{Config, Purpose};
+use crate::cli::{Chosen, Drop, Outbox, Whose};
 use crate::control::{Answer, NAME, Request};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -69,7 +68,7 @@ pub fn outbox(what: &Outbox, out: &mut impl Write) -> Result<(), Error> {
     }
 }
 
-fn list(arguments: &List, out: &mut impl Write) -> Result<(), Error> {
+fn list(arguments: &Chosen, out: &mut impl Write) -> Result<(), Error> {
     let source = Source::find(&arguments.whose)?;
     let (running, odd) = match &source {
         Source::Running(_) => (true, None),
@@ -112,9 +111,9 @@ fn list(arguments: &List, out: &mut impl Write) -> Result<(), Error> {
     Ok(())
 }
 
-fn retry(arguments: &Retry, out: &mut impl Write) -> Result<(), Error> {
+fn retry(arguments: &Chosen, out: &mut impl Write) -> Result<(), Error> {
     let Source::Running(path) = Source::find(&arguments.whose)? else {
-        return Err(Error::Dead { state: state(&arguments.whose).0 });
+        return Err(Error::Dead { state: state_of(&arguments.whose).0 });
     };
     let Answer::Retried(channels) = answer(&path, &Request::Retry { channel: arguments.channel.clone() })? else {
         return Err(Error::Nonsense { path });
@@ -164,13 +163,16 @@ enum Source {
 
 impl Source {
     fn find(whose: &Whose) -> Result<Self, Error> {
-        let (state, channels) = state(whose);
+        let (state, config) = state_of(whose);
         let path = state.join("outbox").join(NAME);
         match ask(&path, &Request::Outbox) {
             Ok(_) => Ok(Self::Running(path)),
             Err(source) if source.kind() == ErrorKind::PermissionDenied => Err(Error::Socket { path, source }),
             // Nobody is there, or nobody answers: the lock knows which, if anything is to be changed.
-            Err(_) => Ok(Self::Dead(Left::look(&state, channels)?)),
+            Err(_) => {
+                let channels = config.iter().flat_map(|config| &config.channels).map(|channel| channel.name.clone());
+                Ok(Self::Dead(Left::look(&state, channels.collect())?))
+            }
         }
     }
 
@@ -198,13 +200,6 @@ impl Source {
             Self::Dead(left) => Ok(left.waiting(channel, from)?),
         }
     }
-}
-
-/// The state directory, and the channels that the configuration names.
-fn state(whose: &Whose) -> (PathBuf, Vec<String>) {
-    let config = Config::load(&whose.config, Purpose::Judge).ok();
-    let channels = config.iter().flat_map(|config| &config.channels).map(|channel| channel.name.clone()).collect();
-    (directory(whose.state_directory.as_deref(), &whose.config, config.as_ref()), channels)
 }
 
 fn answer(path: &Path, request: &Request) -> Result<Answer, Error> {

@@ -1,9 +1,8 @@
 //! `oopsd release`: asks the oopsd that runs to take routes back to the plain path, and waits until routers say that they are.
 
-use super::socket::{ask, directory};
+use super::socket::{ask, state_of};
 use crate::cli::Release;
 use crate::config::units::show_duration;
-use crate::config::{Config, Purpose};
 use crate::control::{Answer, NAME, Request, Route};
 use crate::router;
 use std::io::{self, Write};
@@ -55,8 +54,8 @@ fn otherwise(switches: &[String]) -> String {
 /// # Errors
 /// When no oopsd runs or it refuses, or routers do not follow.
 pub fn release(arguments: &Release, out: &mut impl Write) -> Result<(), Error> {
-    let config = Config::load(&arguments.config, Purpose::Judge).ok();
-    let path = directory(arguments.state_directory.as_deref(), &arguments.config, config.as_ref()).join(NAME);
+    let (state, config) = state_of(&arguments.whose);
+    let path = state.join(NAME);
     let switches = config.iter().flat_map(|config| {
         let routes = &config.plan.routes;
         config.routers.iter().map(|router| switch(router, routes))

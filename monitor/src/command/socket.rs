@@ -1,6 +1,7 @@
 //! Asking the oopsd that runs, and where it is to be asked.
 
-use crate::config::{Config, state_directory_of};
+use crate::cli::Whose;
+use crate::config::{Config, Purpose, state_directory_of};
 use crate::control::Request;
 use crate::state;
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -11,10 +12,13 @@ use std::time::Duration;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The state directory: as it was said, or as the configuration says, whatever is wrong with the rest of that.
-pub(super) fn directory(said: Option<&Path>, file: &Path, config: Option<&Config>) -> PathBuf {
-    let configured = || config.map_or_else(|| state_directory_of(file), |it| it.state_directory.clone());
-    said.map_or_else(|| state::directory(configured().as_deref()), Path::to_owned)
+/// The state directory, as it was said or as the configuration says, whatever is wrong with the rest of that; and the
+/// configuration, if nothing is.
+pub(super) fn state_of(whose: &Whose) -> (PathBuf, Option<Config>) {
+    let Whose { config: file, state_directory: said } = whose;
+    let config = Config::load(file, Purpose::Judge).ok();
+    let configured = || config.as_ref().map_or_else(|| state_directory_of(file), |it| it.state_directory.clone());
+    (said.clone().unwrap_or_else(|| state::directory(configured().as_deref())), config)
 }
 
 /// Asks one thing, and returns the line that is the answer.
