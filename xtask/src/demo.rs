@@ -26,6 +26,9 @@ use std::time::Duration;
 use story::Story;
 use watch::{Bird, What};
 
+/// How long may take what takes a second or two, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(40);
+
 /// Builds oopsd, and shows it as root.
 pub(crate) fn demo() -> Result<()> {
     setup(&[Purpose::Demo])?;
@@ -68,11 +71,11 @@ fn tell(lab: &mut Lab, oopsd: &Path) -> Result<()> {
         "bird-upstream",
         &format!("bird -f -c {folder}/upstream.bird.conf -s {folder}/upstream.ctl"),
     )?;
-    lab.wait("answer from knotd", Duration::from_secs(10), || {
+    lab.wait("answer from knotd", PATIENCE, || {
         succeeds(Command::new("knotc").args(["-c", &format!("{folder}/knot.conf"), "status"]))
     })?;
     let upstream = Path::new(&folder).join("upstream.ctl");
-    lab.wait("answer from the upstream's BIRD", Duration::from_secs(10), || Bird::connect(&upstream).is_ok())?;
+    lab.wait("answer from the upstream's BIRD", PATIENCE, || Bird::connect(&upstream).is_ok())?;
 
     let (to, seen) = mpsc::channel();
     let xtask = env::current_exe().context("xtask does not know where it is")?;
@@ -83,8 +86,8 @@ fn tell(lab: &mut Lab, oopsd: &Path) -> Result<()> {
     watch::path(upstream, "192.0.2.0/24", to.clone());
 
     let mut story = Story::new(lab, seen);
-    story.until("route at the upstream", Duration::from_secs(20), Story::is_plain)?;
-    story.until("webhook receiver", Duration::from_secs(5), Story::can_receive)?;
+    story.until("route at the upstream", PATIENCE, Story::is_plain)?;
+    story.until("webhook receiver", PATIENCE, Story::can_receive)?;
     let oopsd = format!("{} run -c {} --interval 1s --json", oopsd.display(), config.display());
     let mut oopsd = story.lab.spawn("host", "oopsd", &oopsd, Stdio::piped())?;
     watch::lines(&mut oopsd, &to, What::Oopsd)?;

@@ -4,10 +4,13 @@ mod bird3;
 mod listeners;
 
 use crate::command::{cargo, output, run, succeeds};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use listeners::Listeners;
 use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What a person wants to do.
@@ -162,13 +165,26 @@ const TOOLS: &[Tool] = &[
 
 impl Tool {
     fn is_here(&self) -> bool {
-        succeeds(&mut command(self.test))
+        succeeds(command(self.test).env("PATH", path()))
     }
 
     fn install(&self) -> Result<()> {
         println!("setup: {}", self.install);
-        run(&mut command(self.install))
+        run(&mut command(self.install)).context(
+            "what it said is above; it needs the network (https_proxy if there is a proxy); then setup again",
+        )?;
+        ensure!(self.is_here(), "installed, but it does not work: {}", self.test);
+        Ok(())
     }
+}
+
+/// Where programs are: also where cargo installs them, which not everybody has on the path.
+fn path() -> OsString {
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let path = env::var_os("PATH").unwrap_or_default();
+    let all = env::split_paths(&path).chain(cargo.map(|cargo| cargo.join("bin")));
+    env::join_paths(all).unwrap_or(path)
 }
 
 /// A command as a person would type it, with words that hold no space.
@@ -191,7 +207,8 @@ fn command(line: &str) -> Command {
 }
 
 fn installed_packages() -> Result<BTreeSet<String>> {
-    let list = output(Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status} ${Package}\\n"]))?;
+    let list = output(Command::new("dpkg-query").args(["-W", "-f", "${db:Status-Status} ${Package}\\n"]))
+        .context("setup knows Debian's packages only, and asks dpkg what is here")?;
     Ok(list.lines().filter_map(|line| line.strip_prefix("installed ")).map(str::to_owned).collect())
 }
 
@@ -214,7 +231,9 @@ fn install_packages(packages: &[&str]) -> Result<()> {
     };
     println!("setup: installing {}", packages.join(" "));
     let before = Listeners::now()?;
-    run(command.arg(script).args(packages))?;
+    run(command.arg(script).args(packages)).context(
+        "apt could not; what it said is above. It needs the network, and of Debian 12 main, updates and security",
+    )?;
     before.expect_no_more()
 }
 

@@ -65,7 +65,7 @@ impl Lab {
         fs::create_dir(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let lab = Self { folder, processes: Vec::new(), _lock: lock };
         for line in NETWORK.lines() {
-            output(&mut ip(line))?;
+            output(&mut ip(line)).context("no network for the demo; in a container root needs --privileged for it")?;
         }
         Ok(lab)
     }

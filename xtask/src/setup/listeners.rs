@@ -8,7 +8,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The listening TCP and the unconnected UDP sockets of this network namespace.
-pub(super) struct Listeners(BTreeSet<Listener>);
+pub(super) struct Listeners {
+    here: BTreeSet<Listener>,
+    /// When this process started, in the kernel's ticks since boot: who runs for longer was not installed by it.
+    since: u64,
+}
 
 /// One of them: the protocol, and the local address and port as /proc/net writes them.
 type Listener = (&'static str, String);
@@ -16,25 +20,30 @@ type Listener = (&'static str, String);
 impl Listeners {
     /// Reads them.
     pub(super) fn now() -> Result<Self> {
-        Ok(Self(inodes()?.into_keys().collect()))
+        let since = started(Path::new("/proc/self")).context("/proc does not say when this process started")?;
+        Ok(Self { here: inodes()?.into_keys().collect(), since })
     }
 
-    /// Fails if one is here that was not; for two seconds those that are going may go, such as a resolver's.
+    /// Fails if one is here that was not, and is not of a program that ran before; for two seconds those that are going may go,
+    /// such as a resolver's.
     pub(super) fn expect_no_more(&self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(2);
         loop {
-            let more: Vec<_> = inodes()?.into_iter().filter(|(listener, _)| !self.0.contains(listener)).collect();
+            let more: Vec<String> = inodes()?
+                .into_iter()
+                .filter(|(listener, _)| !self.here.contains(listener))
+                .map(|((protocol, local), inode)| (protocol, local, owner(&inode)))
+                .filter(|(.., owner)| owner.as_ref().is_none_or(|(_, started)| *started >= self.since))
+                .map(|(protocol, local, owner)| {
+                    let owner = owner.map_or_else(|| "a process unknown".into(), |(program, _)| program);
+                    format!("\n    {protocol} {local} of {owner}")
+                })
+                .collect();
             if more.is_empty() {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                let lines = more.iter().map(|((protocol, local), inode)| {
-                    format!(
-                        "\n    {protocol} {local} of {}",
-                        owner(inode).unwrap_or_else(|| "a process unknown".into())
-                    )
-                });
-                bail!("after installing, something listens that did not before:{}", lines.collect::<String>());
+                bail!("after installing, something listens that did not before:{}", more.concat());
             }
             sleep(Duration::from_millis(100));
         }
@@ -65,8 +74,8 @@ fn listening_in(table: &str, listening: &str) -> impl Iterator<Item = (String, S
     })
 }
 
-/// The program that holds a socket, if this process may know.
-fn owner(inode: &str) -> Option<String> {
+/// The program that holds a socket, and when it was started, if this process may know.
+fn owner(inode: &str) -> Option<(String, u64)> {
     let socket = format!("socket:[{inode}]");
     fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
         process.file_name().to_str()?.parse::<u32>().ok()?; // not /proc/self
@@ -75,8 +84,16 @@ fn owner(inode: &str) -> Option<String> {
             .any(|fd| fs::read_link(fd.path()).is_ok_and(|to| to.as_os_str() == socket.as_str()))
             .then_some(())?;
         let program = fs::read_link(process.path().join("exe")).ok()?;
-        Some(format!("{} ({})", program.display(), process.file_name().to_string_lossy()))
+        let name = format!("{} ({})", program.display(), process.file_name().to_string_lossy());
+        Some((name, started(&process.path())?))
     })
+}
+
+/// When a process was started, in ticks since boot.
+fn started(process: &Path) -> Option<u64> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    // Behind its name, which may hold anything.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
