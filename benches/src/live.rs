@@ -135,6 +135,7 @@ impl<'f> Lab<'f> {
         let configuration = self.folder.join("oopsd.toml");
         let oopsd = (beside == Beside::Oopsd).then(|| Daemon::start_in(&self.host.0, &configuration)).transpose()?;
         let _empty = (beside == Beside::Empty).then(|| self.host.attach_empty()).transpose()?;
+        // What starting costs is not measured.
         sleep(Duration::from_secs(1));
         let own = || oopsd.as_ref().map_or(Ok(0.0), Daemon::nanoseconds);
         let (busy_before, own_before) = (busy()?, own()?);

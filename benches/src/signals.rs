@@ -31,6 +31,7 @@ fn one_at_a_time() -> Outcome<()> {
     for number in 1..=1_000 {
         channels.send(number, number)?;
         channels.kept().ok_or("it ended")?;
+        // Each alone: what is measured is one signal's way, not a queue's.
         sleep(Duration::from_millis(2));
     }
     for channel in CHANNELS {

@@ -55,6 +55,51 @@ fn the_example_is_read_as_it_is_meant() {
     assert_eq!(plan.routes[0].policy, Policy::Demote(ladder));
 }
 
+/// Keys that have no default, one that the machine or another key says, or that go with another one only.
+const WITHOUT_DEFAULT: [&str; 17] = [
+    "address",
+    "ca-file",
+    "certificate-file",
+    "client-id",
+    "evidence",
+    "falling-ratio",
+    "file",
+    "generator-url",
+    "key-file",
+    "password-file",
+    "repeat",
+    "severity",
+    "state-directory",
+    "template-file",
+    "token-file",
+    "user",
+    "withdrawals-per-hour",
+];
+
+#[test]
+fn what_the_example_comments_out_is_the_default() {
+    let folder = folder();
+    write_secret(&folder.path().join("webhook.secret"), SECRET);
+    write_secret(&folder.path().join("notify.key"), KEY);
+    let read = |text: &str| {
+        let text = text.replace("/etc/oopsd/", "");
+        Config::parse(&folder.path().join("oopsd.toml"), &text, Purpose::Run).map(|config| format!("{config:?}"))
+    };
+    let before = read(EXAMPLE).unwrap();
+    let (others, route) = (EXAMPLE.find("\n# [[router]]").unwrap(), EXAMPLE.find("\n[[route]]").unwrap());
+    let mut checked = 0;
+    for (at, _) in EXAMPLE.match_indices("\n# ") {
+        let line = EXAMPLE[at + 3..].lines().next().unwrap();
+        let Some((key, _)) = line.split_once(" = ").filter(|(key, _)| keys().contains(key)) else { continue };
+        if !WITHOUT_DEFAULT.contains(&key) && !(others..route).contains(&at) {
+            let text = [&EXAMPLE[..=at], &EXAMPLE[at + 3..]].concat();
+            assert_eq!(read(&text).as_ref(), Ok(&before), "{line}");
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "{checked}");
+}
+
 #[test]
 fn a_step_says_any_action_and_the_last_one_may_withdraw() {
     let ladder = r#"[{ prepend = 1 }, { prepend = 10 }, { med = 0 }, { med = 200 }, { community = "64999:666" },
