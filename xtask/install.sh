@@ -28,9 +28,9 @@ printf '#!/bin/sh\n# oopsd setup: nothing starts while it installs\nexit 101\n' 
 chmod 755 "$policy"
 
 quietly() { "$@" >"$said" 2>&1; }
-update() { apt-get -qq -o DPkg::Lock::Timeout=300 update; }
+update() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 update; }
 # What is here stays: nothing is removed for the sake of what comes.
-install() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-remove --no-install-recommends "$@"; }
+install() { apt-get -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Dpkg::Use-Pty=0 install -y --no-remove --no-install-recommends "$@"; }
 # The lists are fetched when they do not know a package, or know one that the mirror no longer has.
 quietly apt-get -s install --no-install-recommends "$@" || update
 quietly install "$@" || { update && quietly install "$@"; } || { cat "$said" >&2; exit 1; }
