@@ -7,6 +7,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 /// The ways in; each message says by which it came (`local` by the tag alone).
 const INPUTS: &str = r#"
@@ -30,19 +31,29 @@ input(type="imtcp" address="127.0.0.1" port="514" name="tcp")
 
 /// Where it is, and who else is on its host.
 #[derive(Debug)]
-pub struct Place<'a> {
-    host: &'a Namespace,
-    folder: &'a Path,
+pub struct Place {
+    host: Arc<Namespace>,
+    folder: PathBuf,
 }
 
-impl<'a> Place<'a> {
+/// The keys of a channel that speaks TLS to the one in this folder.
+#[must_use]
+pub fn tls(folder: &Path) -> String {
+    let here = folder.display();
+    format!(
+        "address = \"tls://127.0.0.1\"\nca-file = \"{here}/ca.pem\"\n\
+         certificate-file = \"{here}/client.pem\"\nkey-file = \"{here}/client.key\"\n"
+    )
+}
+
+impl Place {
     /// UDP and TCP on port 514 of 127.0.0.1 in `host`, TLS on 6514, and the socket `log` in `folder`. Certificates are made:
     /// `ca.pem`, and `client.pem` with `client.key`, which it asks for.
     ///
     /// # Errors
     /// When openssl says no.
-    pub fn new(host: &'a Namespace, folder: &'a Path) -> Result<Self> {
-        let made = Self { host, folder };
+    pub fn new(host: &Arc<Namespace>, folder: &Path) -> Result<Self> {
+        let made = Self { host: Arc::clone(host), folder: folder.to_owned() };
         let authority = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority"];
         made.certificate(&authority)?;
         for (name, other) in [("server", "IP:127.0.0.1"), ("client", "DNS:oopsd.example")] {
@@ -70,7 +81,7 @@ impl<'a> Place<'a> {
 
     fn certificate(&self, arguments: &[&str]) -> Result<()> {
         let mut openssl = Command::new("openssl");
-        openssl.current_dir(self.folder).args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]);
+        openssl.current_dir(&self.folder).args(["req", "-x509", "-nodes", "-days", "2", "-newkey", "ec"]);
         run(openssl.args(["-pkeyopt", "ec_paramgen_curve:prime256v1"]).args(arguments)).map(|_| ())
     }
 
@@ -88,9 +99,15 @@ impl<'a> Place<'a> {
              input(type=\"imuxsock\" socket=\"{here}/log\")\n\
              action(type=\"omfile\" file=\"{here}/got\" template=\"fields\")\n"
         );
-        let file = write(self.folder, "rsyslog.conf", &text)?;
+        let file = write(&self.folder, "rsyslog.conf", &text)?;
         let mut rsyslogd = self.host.command("rsyslogd");
         Program::start(rsyslogd.args(["-n", "-i", "none", "-f"]).arg(file), &self.folder.join("rsyslog.log"))
+    }
+
+    /// The keys of a channel that speaks TLS to it.
+    #[must_use]
+    pub fn tls(&self) -> String {
+        tls(&self.folder)
     }
 
     /// What it has written down so far; a line that is not whole yet is not there.

@@ -1,11 +1,12 @@
 //! The sender is killed again and again while its receivers misbehave.
 
-use super::kinds::{self, Kind};
+use super::kinds::{self, Kind, servers};
 use anyhow::{Context, Result, ensure};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
-use tests::channels::Home;
-use tests::lab::until;
+use tests::channels::{Channels, Home};
+use tests::lab::{self, Namespace, program, until};
 use tests::receiver::SECRET;
 use tests::receivers::{Account, Flag};
 
@@ -15,7 +16,24 @@ const KILLS: u64 = 200;
 #[test]
 fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let kinds = kinds::all(folder.path())?;
+    survive(kinds::all(folder.path())?, Home::start)
+}
+
+#[test]
+fn nothing_is_lost_or_overtaken_while_sender_and_servers_are_killed_and_stopped() -> Result<()> {
+    if !lab::ready(&["ip"]) {
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let host = Arc::new(Namespace::new("kills")?);
+    let path = program("channels")?;
+    let start = |home: &Home| home.start_by(&mut host.command(path.to_str().context("UTF-8")?));
+    survive(servers::all(&host, folder.path())?, start)
+}
+
+/// Sends to all of them from processes that are killed.
+#[expect(clippy::print_stdout, reason = "what came of it is for people")]
+fn survive(kinds: Vec<Box<dyn Kind>>, start: impl Fn(&Home) -> Result<Channels>) -> Result<()> {
     let config: String = kinds.iter().map(|kind| kind.config()).collect();
     let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
@@ -27,7 +45,7 @@ fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Resul
 
     let (mut next, mut sent) = (1, Vec::new());
     for life in 1..=KILLS {
-        let mut channels = home.start()?;
+        let mut channels = start(&home)?;
         let share = (SIGNALS * life / KILLS).saturating_sub(sent.len() as u64);
         let began = Instant::now();
         let lives_for = Duration::from_micros(random.below(300_000));
@@ -54,7 +72,7 @@ fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Resul
     let kinds = moods.join().ok().context("the receivers fell ill")??;
 
     // One life more, in peace, for what is left.
-    let mut channels = home.start()?;
+    let mut channels = start(&home)?;
     let rest = SIGNALS.saturating_sub(sent.len() as u64);
     if rest > 0 {
         channels.send(next, next + rest - 1)?;
@@ -108,10 +126,10 @@ fn misbehave(mut kinds: Vec<Box<dyn Kind>>, done: &Flag) -> Result<Vec<Box<dyn K
 }
 
 /// The same numbers in every run (xorshift).
-pub(super) struct Random(pub(super) u64);
+struct Random(u64);
 
 impl Random {
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -1,5 +1,7 @@
 //! A receiver for each type of channel, which can be ill in its own ways.
 
+pub(super) mod servers;
+
 use anyhow::{Context, Result};
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};

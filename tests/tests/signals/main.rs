@@ -5,7 +5,6 @@ mod cost;
 mod disk;
 mod kills;
 mod kinds;
-mod mqtt;
 mod programs;
 mod signatures;
 mod syslog;

@@ -4,11 +4,12 @@ use super::receivers::{Account, Arrival};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tests::channels::{Channels, Home};
 use tests::lab::{Namespace, SOON, oopsd, program, ready, until};
-use tests::syslog_server::Place;
+use tests::syslog_server::{Place, tls};
 
 #[test]
 fn rsyslog_takes_every_field_apart_by_whichever_way_it_comes() -> Result<()> {
@@ -118,7 +119,7 @@ fn each_way_is_tried_by_hand_and_says_what_is_wrong() -> Result<()> {
 }
 
 struct Lab {
-    host: Namespace,
+    host: Arc<Namespace>,
     folder: TempDir,
 }
 
@@ -127,10 +128,10 @@ impl Lab {
         if !ready(&["ip", "openssl", "rsyslogd"]) {
             return Ok(None);
         }
-        Ok(Some(Self { host: Namespace::new("syslog")?, folder: tempfile::tempdir()? }))
+        Ok(Some(Self { host: Arc::new(Namespace::new("syslog")?), folder: tempfile::tempdir()? }))
     }
 
-    fn place(&self) -> Result<Place<'_>> {
+    fn place(&self) -> Result<Place> {
         Place::new(&self.host, self.folder.path())
     }
 
@@ -146,10 +147,7 @@ impl Lab {
             "tcp" => String::from(
                 "address = \"tcp://127.0.0.1\"\nformat = \"cef\"\nfacility = \"local3\"\nseverity-cleared = \"alert\"",
             ),
-            "tls" => format!(
-                "address = \"tls://127.0.0.1\"\nca-file = \"{here}/ca.pem\"\n\
-                 certificate-file = \"{here}/client.pem\"\nkey-file = \"{here}/client.key\""
-            ),
+            "tls" => tls(self.folder.path()),
             _ => format!("address = \"{here}/log\""),
         };
         ways.iter().map(|way| format!("[[channel]]\ntype = \"syslog\"\nname = \"{way}\"\n{}\n", keys(way))).collect()
@@ -157,7 +155,7 @@ impl Lab {
 }
 
 /// By which way a message came.
-fn way(message: &Value) -> &str {
+pub(super) fn way(message: &Value) -> &str {
     match message["from"].as_str() {
         Some(way @ ("udp" | "tcp" | "tls")) => way,
         _ => "local",
@@ -197,7 +195,7 @@ fn check(message: &Value, way: &str, number: u64) -> Result<()> {
 }
 
 /// What the kills are counted by.
-fn arrival(message: &Value) -> Option<Arrival> {
+pub(super) fn arrival(message: &Value) -> Option<Arrival> {
     let text = format!("{} {}", message["structured-data"].as_str()?, message["msg"].as_str()?);
     let between = |from: &str, to: char| Some(text.split_once(from)?.1.split(to).next()?.to_owned());
     let id = between("id=\"", '"').or_else(|| between("externalId=", ' '))?;
