@@ -6,6 +6,8 @@ mod cloud_event;
 pub mod dbus;
 mod delivery;
 mod desk;
+#[cfg(feature = "dots")]
+pub mod dots;
 mod error;
 #[cfg(test)]
 mod escaping;
@@ -85,6 +87,9 @@ pub enum To {
     Notify(notify::Config),
     /// Syslog.
     Syslog(syslog::Config),
+    /// Requests for mitigation.
+    #[cfg(feature = "dots")]
+    Dots(dots::Config),
     /// Messages to an MQTT broker.
     Mqtt(mqtt::Config),
 }

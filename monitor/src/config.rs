@@ -10,6 +10,8 @@ mod channel;
 mod condition;
 pub mod defaults;
 mod document;
+#[cfg(feature = "dots")]
+mod dots;
 mod finding;
 mod ladder;
 mod memory;
@@ -199,7 +201,12 @@ impl Config {
         let metrics = root.take("metrics").and_then(|value| metrics(document, value));
         let mut names = Vec::new();
         let tables = root.tables(document, "channel").into_iter();
-        let mut channels: Vec<_> = tables.filter_map(|table| channel::read(document, table, &mut names)).collect();
+        let mut channels: Vec<_> = tables
+            .filter_map(|table| {
+                let conditions = channel::Conditions { names: &named, drafts: &drafts };
+                channel::read(document, table, &mut names, &conditions)
+            })
+            .collect();
         let watched: Vec<IpNet> = drafts.iter().filter_map(Draft::prefix).collect();
         let (routers, routes, routed) = routing(document, &mut root, &named, &listed, &watched);
         root.close(document);

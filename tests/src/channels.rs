@@ -92,6 +92,14 @@ impl Channels {
         Ok(writeln!(self.running.0.stdin.as_ref().context("piped")?, "post {from} {to}")?)
     }
 
+    /// Gives it a signal that says that the condition with this number for a name is met.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn meet(&mut self, number: u64) -> Result<()> {
+        Ok(writeln!(self.running.0.stdin.as_ref().context("piped")?, "met {number}")?)
+    }
+
     /// The last number that it has on the disk since it was last asked for; `None` if it has ended.
     pub fn kept(&mut self) -> Option<u64> {
         let mut line = String::new();

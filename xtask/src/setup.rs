@@ -85,13 +85,14 @@ fn packages(purpose: Purpose) -> impl Iterator<Item = &'static str> {
         #[rustfmt::skip]
         Purpose::Test => &[
             "bird2", "bpftool", "dbus-bin", "dbus-daemon", "dnsperf", "exabgp", "faketime", "gobgpd", "iproute2",
-            "knot", "knot-dnsutils", "mosquitto", "mosquitto-clients", "nsd", "openssl", "procps", "prometheus",
+            "knot", "knot-dnsutils", "libcoap3-bin", "mosquitto", "mosquitto-clients", "nsd", "openssl", "procps", "prometheus",
             "prometheus-alertmanager", "python3", "python3-pip", "rsyslog", "rsyslog-gnutls", "rsyslog-openssl", "systemd",
             "tcpdump", "tshark", "unbound",
         ],
         #[rustfmt::skip]
         Purpose::Bench => &[
-            "bird2", "clang", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "tcpdump", "tshark",
+            "bird2", "clang", "dnstop", "fastnetmon", "iproute2", "knot", "knot-dnsutils", "mosquitto", "mosquitto-clients", "openssl",
+            "rsyslog", "rsyslog-gnutls", "tcpdump", "tshark",
         ],
         Purpose::Kernels => &["bpftool", "busybox-static", "iproute2", "qemu-system-x86"],
         // libFuzzer is C++.

@@ -1,6 +1,8 @@
 //! The other side of every channel but the log: which it is, and nothing else.
 
 use super::delivery::{Answer, Peer};
+#[cfg(feature = "dots")]
+use super::dots;
 use super::letter::Letter;
 use super::{Sender, dbus, exec, mqtt, notify, syslog, webhook};
 use engine::Signal;
@@ -14,6 +16,8 @@ pub(super) enum Other {
     Webhook(webhook::Settings),
     Dbus(dbus::Settings),
     Notify(notify::Settings),
+    #[cfg(feature = "dots")]
+    Dots(dots::Settings),
     Syslog(syslog::Settings),
     Mqtt(mqtt::Settings),
 }
@@ -35,6 +39,12 @@ impl Other {
                     syslog.begin(before);
                 }
             }
+            #[cfg(feature = "dots")]
+            Self::Dots(dots) => {
+                if let Some(Self::Dots(before)) = before {
+                    dots.begin(before);
+                }
+            }
             Self::Mqtt(mqtt) => {
                 let before = before.and_then(|it| if let Self::Mqtt(before) = it { Some(before) } else { None });
                 mqtt.begin(before, sender, runtime);
@@ -48,6 +58,8 @@ impl Other {
         match self {
             Self::Webhook(webhook) => webhook.note(signal),
             Self::Mqtt(mqtt) => mqtt.note(signal),
+            #[cfg(feature = "dots")]
+            Self::Dots(_) => {}
             Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Syslog(_) => {}
         }
     }
@@ -67,6 +79,8 @@ impl Peer for Other {
             Self::Webhook(webhook) => webhook.attempt(letter).await,
             Self::Dbus(dbus) => dbus.attempt(letter).await,
             Self::Notify(notify) => notify.attempt(letter).await,
+            #[cfg(feature = "dots")]
+            Self::Dots(dots) => dots.attempt(letter).await,
             Self::Syslog(syslog) => syslog.attempt(letter).await,
             Self::Mqtt(mqtt) => mqtt.attempt(letter).await,
         }
@@ -75,6 +89,8 @@ impl Peer for Other {
     fn again(&self) -> Option<Instant> {
         match self {
             Self::Webhook(webhook) => webhook.again(),
+            #[cfg(feature = "dots")]
+            Self::Dots(dots) => dots.again(),
             Self::Syslog(syslog) => syslog.again(),
             Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Mqtt(_) => None,
         }
@@ -83,6 +99,8 @@ impl Peer for Other {
     async fn remind(&self) -> Answer {
         match self {
             Self::Webhook(webhook) => webhook.remind().await,
+            #[cfg(feature = "dots")]
+            Self::Dots(dots) => dots.remind().await,
             Self::Syslog(syslog) => syslog.remind().await,
             Self::Exec(_) | Self::Dbus(_) | Self::Notify(_) | Self::Mqtt(_) => Answer::Yes,
         }

@@ -1,6 +1,8 @@
 //! A channel that runs: its outbox, and the worker that takes from it, which a reload gives another target.
 
 use super::delivery::{self, Target};
+#[cfg(feature = "dots")]
+use super::dots;
 use super::outbox::Outbox;
 use super::peer::Other;
 use super::{Config, Error, Sender, To, Waits, dbus, exec, log, mqtt, notify, syslog, webhook};
@@ -42,6 +44,8 @@ pub(super) fn prepare(config: &Config) -> Result<Prepared, Error> {
         To::Webhook(config) => Ready::Other(Other::Webhook(webhook::Settings::load(name, config)?)),
         To::Dbus(config) => Ready::Other(Other::Dbus(dbus::Settings::new(config))),
         To::Notify(config) => Ready::Other(Other::Notify(notify::Settings::load(name, config)?)),
+        #[cfg(feature = "dots")]
+        To::Dots(config) => Ready::Other(Other::Dots(dots::Settings::load(name, config)?)),
         To::Syslog(config) => Ready::Other(Other::Syslog(syslog::Settings::load(name, config)?)),
         To::Mqtt(config) => Ready::Other(Other::Mqtt(mqtt::Settings::load(name, config)?)),
     };

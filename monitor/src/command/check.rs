@@ -144,6 +144,18 @@ fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
             line(out, "tries", &format!("{} at a time", show_duration(notify.timeout)))?;
         }
         To::Syslog(config) => syslog::print(config, out)?,
+        #[cfg(feature = "dots")]
+        To::Dots(dots) => {
+            line(out, "asks", &format!("{} while {} is met", dots.server, dots.condition))?;
+            line(
+                out,
+                "as",
+                &format!("{} by the key in {}; its cuid is {}", dots.identity, dots.key_file.display(), dots.cuid()),
+            )?;
+            let prefixes: Vec<String> = dots.prefixes.iter().map(ToString::to_string).collect();
+            line(out, "protects", &format!("{}, {} at a time", prefixes.join(", "), show_duration(dots.lifetime)))?;
+            line(out, "tries", &format!("{} at a time", show_duration(dots.timeout)))?;
+        }
         To::Mqtt(mqtt) => print_mqtt(mqtt, out)?,
     }
     let Waits { deliver, count, bytes, age } = channel.waits;

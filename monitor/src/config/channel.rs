@@ -1,16 +1,32 @@
 //! `[[channel]]`: where signals go.
 
 use super::Purpose;
+use super::condition::Draft;
 use super::document::{At, Document, Table};
+#[cfg(feature = "dots")]
+use super::dots;
 use super::nearest::listed;
 use super::{buses, defaults, mqtt, syslog, webhook, word};
 use crate::channel::{Config, Deliver, To, Waits, exec, log};
 use std::path::Path;
 
-const TYPES: [&str; 7] = ["dbus", "exec", "log", "mqtt", "notify", "syslog", "webhook"];
+const TYPES: [&str; 8] = ["dbus", "dots", "exec", "log", "mqtt", "notify", "syslog", "webhook"];
+
+/// What a channel may refer to: the names of all conditions, and those that are sound.
+#[cfg_attr(not(feature = "dots"), expect(dead_code, reason = "only DOTS refers to conditions"))]
+pub(super) struct Conditions<'a> {
+    pub(super) names: &'a [String],
+    pub(super) drafts: &'a [Draft],
+}
 
 /// Reads one `[[channel]]`. Its name goes to `names`, whether or not the rest is sound.
-pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names: &mut Vec<String>) -> Option<Config> {
+#[cfg_attr(not(feature = "dots"), expect(unused_variables, reason = "only DOTS refers to conditions"))]
+pub(super) fn read<'i>(
+    document: &mut Document<'i>,
+    mut table: Table<'i>,
+    names: &mut Vec<String>,
+    conditions: &Conditions<'_>,
+) -> Option<Config> {
     let kind = table.need(document, "type", &listed(TYPES))?.word(document, &TYPES)?;
     let name = table.take("name").and_then(|name| name.text(document, "a name"));
     let name = name.unwrap_or_else(|| At { it: kind.it.to_owned(), at: kind.at.clone() });
@@ -24,6 +40,13 @@ pub(super) fn read<'i>(document: &mut Document<'i>, mut table: Table<'i>, names:
         "dbus" => Some(To::Dbus(buses::dbus(document, &mut table))),
         "notify" => buses::notify(document, &mut table).map(To::Notify),
         "syslog" => syslog::read(document, &mut table).map(To::Syslog),
+        #[cfg(feature = "dots")]
+        "dots" => dots::read(document, &mut table, conditions).map(To::Dots),
+        #[cfg(not(feature = "dots"))]
+        "dots" => {
+            document.error(&kind.at, "`type`: this oopsd is built without DOTS; build it with `--features dots`");
+            return None;
+        }
         "mqtt" => mqtt::read(document, &mut table).map(To::Mqtt),
         _ => webhook::read(document, &mut table).map(To::Webhook),
     };

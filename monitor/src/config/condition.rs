@@ -73,6 +73,12 @@ impl Draft {
         Some(Self { name: name?.it, kind, scope: scope?, thresholds, hold_rising, hold_falling })
     }
 
+    /// Its name.
+    #[cfg(feature = "dots")]
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The prefix it watches.
     pub(super) fn prefix(&self) -> Option<IpNet> {
         match &self.scope {

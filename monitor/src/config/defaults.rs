@@ -119,6 +119,14 @@ pub const KEEP_ALIVES: RangeInclusive<Duration> = Duration::from_secs(1)..=Durat
 pub const WILL_DELAY: Duration = Duration::from_secs(5);
 /// What `will-delay` may be.
 pub const WILL_DELAYS: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+/// For how long mitigation is asked for at a time, as RFC 9132 section 4.4.1 recommends.
+pub const DOTS_LIFETIME: Duration = Duration::from_hours(1);
+/// What that may be.
+pub const DOTS_LIFETIMES: RangeInclusive<Duration> = Duration::from_secs(10)..=Duration::from_hours(24);
+/// How long asking for it may take at a time: a handshake, and two tries more if the network loses much.
+pub const DOTS_TIMEOUT: Duration = Duration::from_secs(10);
+/// Prefixes in one request, at most: it is one datagram.
+pub const DOTS_PREFIXES: usize = 16;
 /// How long a signal is tried for: a receiver may be down for a night.
 pub const GIVE_UP: Duration = Duration::from_hours(24);
 /// What `give-up` may be.

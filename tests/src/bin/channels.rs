@@ -2,7 +2,8 @@
 //!
 //! Arguments: a configuration file, and the folder that what waits is kept in. On standard input `send FROM TO` sends signals
 //! with these numbers in their names, and is answered with `kept TO` once the disk has them all; `post FROM TO` sends them and is not
-//! answered; `status` is answered with a line of JSON. The end of input stops it.
+//! answered; `met N` sends one whose condition is met, and is answered as `send` is; `status` is answered with a line of JSON. The end of input
+//! stops it.
 
 use anyhow::{Context, Result, bail};
 use engine::signal::Named;
@@ -29,11 +30,12 @@ fn main() -> Result<()> {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
-            [how @ ("send" | "post"), from, to] => {
-                let to: u64 = to.parse()?;
+            [how @ ("send" | "post" | "met"), from, ..] => {
+                let to: u64 = words.last().unwrap_or(from).parse()?;
+                let state = if *how == "met" { State::Met } else { State::Cleared };
                 for number in from.parse()?..=to {
                     seq += 1;
-                    channels.send(&signal(number, seq), Instant::now());
+                    channels.send(&Signal { state, ..signal(number, seq) }, Instant::now());
                 }
                 if *how == "post" {
                     continue;

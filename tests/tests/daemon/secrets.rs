@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use tests::daemon::{NL_BUSY, Oopsd, Orders, SOON};
-use tests::lab::{Namespace, Running, oopsd, run, until};
+use tests::lab::{Namespace, Running, oopsd, ready, run, until};
 use tests::site::Site;
 
 /// What no one else may see, as files hold it; of some, the bytes that it stands for.
@@ -19,6 +19,8 @@ const TOKEN: &str = "T0KENINTHEPATH";
 const TEMPLATE: &str = "R0UTINGKEYOFTHETEMPLATE";
 /// A password is no base64.
 const PASSWORD: &str = "open sesame of the test 0003";
+/// Nor is a key that both sides of DOTS have.
+const SHARED: &str = "shared key of the test 0004";
 /// What a header shows.
 const SPLUNK: &str = "5b1ac0de-50f7-4a11-9e70-00000000c0de";
 /// A certificate and its key, which differ in each run.
@@ -41,7 +43,7 @@ static IDENTITY: LazyLock<[String; 2]> = LazyLock::new(|| {
     [certificate, key].map(|file| fs::read_to_string(file).expect("written"))
 });
 
-/// Every channel that has secrets, and nobody there who takes anything.
+/// Every channel that has secrets, and nobody there who takes anything; but for DOTS, whose key is used only with somebody.
 const CHANNELS: &str = r#"
 [[channel]]
 type = "webhook"
@@ -74,6 +76,19 @@ password-file = "mqtt.password"
 [[channel]]
 type = "dbus"
 address = "unix:path=/nonexistent/bus"
+[[channel]]
+type = "syslog"
+address = "tls://127.0.0.1"
+ca-file = "oopsd.pem"
+certificate-file = "oopsd.pem"
+key-file = "oopsd.key"
+[[channel]]
+type = "dots"
+server = "127.0.0.1"
+identity = "ams1"
+key-file = "dots.key"
+condition = "nl-busy"
+prefixes = ["192.0.2.0/24"]
 "#;
 
 fn config() -> String {
@@ -83,13 +98,20 @@ fn config() -> String {
 #[test]
 fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
     let Some((site, mut oopsd)) = watched(&config())? else { return Ok(()) };
+    if !ready(&["coap-server-openssl"]) {
+        return Ok(());
+    }
+    let mut server = site.host.command("coap-server-openssl");
+    server.args(["-A", "127.0.0.1", "-p", "4645", "-d", "9", "-k", SHARED]).stdin(Stdio::null());
+    let _server = Running::start(server.stdout(Stdio::null()).stderr(Stdio::null()))?;
     let load = site.queries(2_000)?;
     oopsd.signal(1)?;
     drop(load);
     oopsd.signal(2)?;
-    for channel in ["webhook", "splunk", "pager", "notify", "mqtt"] {
-        let failed = format!("oopsd_signals_total{{channel=\"{channel}\",outcome=\"sent\"}}");
-        oopsd.shows(&failed, 0)?;
+    let sent = |channel| format!("oopsd_signals_total{{channel=\"{channel}\",outcome=\"sent\"}}");
+    oopsd.shows(&sent("dots"), 2)?;
+    for channel in ["webhook", "splunk", "pager", "notify", "mqtt", "syslog"] {
+        oopsd.shows(&sent(channel), 0)?;
     }
     until("errors", SOON, || (oopsd.stderr().matches("not accepted").count() >= 4).then_some(()))
         .with_context(|| oopsd.stderr())?;
@@ -102,6 +124,7 @@ fn no_secret_is_in_what_oopsd_says_answers_or_keeps() -> Result<()> {
         ("webhook.secret", format!("whsec {WEBHOOK} {}", MEANT[0])),
         ("splunk.token", format!("Splunk {SPLUNK} {SPLUNK}")),
         ("mqtt.password", PASSWORD.repeat(2_400)),
+        ("dots.key", SHARED.repeat(3)),
         ("pager.json", format!("{{\"{TEMPLATE}\": {{{{{TEMPLATE}}}}}}}")),
         ("pager.json", format!("{{\"{TEMPLATE}\": {TEMPLATE}}}")),
         ("oopsd.key", IDENTITY[1].replace("PRIVATE KEY", "PRIVATE KEYS")),
@@ -143,6 +166,11 @@ fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
         return Ok(());
     }
     // All of them, and each that is read in another way.
+    let only = |kind: &str| -> String {
+        let tables =
+            CHANNELS.split_inclusive("[[channel]]\n").filter(|it| it.starts_with(&format!("type = \"{kind}\"")));
+        tables.map(|table| format!("[[channel]]\n{}", table.trim_end_matches("[[channel]]\n"))).collect()
+    };
     let alone = |keys: &str| format!("[[channel]]\ntype = \"webhook\"\nurl = \"https://127.0.0.1:8054/\"\n{keys}\n");
     for (name, config) in [
         ("all", config()),
@@ -155,6 +183,8 @@ fn no_core_is_left_of_a_process_that_has_read_a_secret() -> Result<()> {
                  certificate-file = \"oopsd.pem\"\nkey-file = \"oopsd.key\"",
             ),
         ),
+        ("syslog", only("syslog")),
+        ("dots", NL_BUSY.to_owned() + &only("dots")),
     ] {
         let secret = aborted(&site.host, folder.path(), name, &config)?;
         println!("with {name}: core {secret}");
@@ -204,12 +234,13 @@ fn watched(config: &str) -> Result<Option<(Site, Oopsd)>> {
 }
 
 /// The files that have to hold them.
-fn files() -> [(&'static str, String); 7] {
+fn files() -> [(&'static str, String); 8] {
     [
         ("webhook.secret", format!("whsec_{WEBHOOK}")),
         ("notify.key", format!("hmac-sha256:oopsd:{NOTIFY}")),
         ("splunk.token", SPLUNK.to_owned()),
         ("mqtt.password", PASSWORD.to_owned()),
+        ("dots.key", SHARED.to_owned()),
         ("pager.json", format!("{{\"routing_key\": \"{TEMPLATE}\", \"summary\": \"{{{{message}}}}\"}}")),
         ("oopsd.pem", IDENTITY[0].clone()),
         ("oopsd.key", IDENTITY[1].clone()),
@@ -221,7 +252,7 @@ fn hidden() -> Vec<&'static str> {
     // A key's first line begins as all do; what is its own comes later.
     let key = IDENTITY[1].lines().filter(|line| !line.starts_with('-')).filter_map(|line| line.get(..12));
     let key = key.chain(IDENTITY[1].lines().filter_map(|line| line.get(48..60)));
-    [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN, TEMPLATE, SPLUNK, PASSWORD]
+    [WEBHOOK, NOTIFY, MEANT[0], MEANT[1], TOKEN, TEMPLATE, SPLUNK, PASSWORD, SHARED]
         .iter()
         .map(|secret| &secret[..12])
         .chain(key)

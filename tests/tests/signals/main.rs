@@ -3,6 +3,7 @@
 mod clock;
 mod cost;
 mod disk;
+mod dots;
 mod kills;
 mod kinds;
 mod programs;

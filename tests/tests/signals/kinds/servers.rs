@@ -6,13 +6,10 @@ use crate::syslog::{arrival, way};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use tests::lab::{self, Namespace, until};
+use tests::lab::{self, Namespace, SOON, until};
 use tests::mosquitto::{self, Listener};
 use tests::servers::Program;
 use tests::syslog_server;
-
-const SOON: Duration = Duration::from_secs(20);
 
 /// All that can be had here, on `host`.
 pub(crate) fn all(host: &Arc<Namespace>, folder: &Path) -> Result<Vec<Box<dyn Kind>>> {
