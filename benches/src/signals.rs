@@ -1,4 +1,4 @@
-//! What it costs that no signal is lost: each is on the disk before it is sent to a receiver on this machine, which answers at once.
+//! What it costs that no signal is lost: each is on the disk before it is sent to receivers on this machine, which answer at once.
 //!
 //! By the clock, but for what is said to be on processors. The disk is that of the temporary folder: a forced write is what a signal waits for.
 
@@ -6,15 +6,20 @@ use crate::figure::Figure;
 use crate::process::{megabytes, nanoseconds};
 use crate::{Outcome, table};
 use serde_json::Value;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tests::channels::{Channels, Home};
-use tests::lab::until;
+use tests::lab::{Namespace, program, until};
 use tests::receiver::SECRET;
 use tests::receivers::{Http, Mood};
+use tests::servers::Program;
+use tests::{mosquitto, syslog_server};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const CHANNELS: [&str; 2] = ["log", "siem"];
+/// A file, a webhook, rsyslog by TCP and by TLS, mosquitto with QoS 1.
+const CHANNELS: [&str; 5] = ["log", "siem", "tcp", "tls", "mqtt"];
 const SUSTAINED: u64 = 10_000;
 
 /// Measures it.
@@ -26,8 +31,8 @@ pub(crate) fn measure() -> Outcome<()> {
 }
 
 fn one_at_a_time() -> Outcome<()> {
-    let (_receiver, home) = home(Mood::Well)?;
-    let mut channels = home.start()?;
+    let place = Place::new(Mood::Well)?;
+    let mut channels = place.start()?;
     for number in 1..=1_000 {
         channels.send(number, number)?;
         channels.kept().ok_or("it ended")?;
@@ -41,8 +46,8 @@ fn one_at_a_time() -> Outcome<()> {
 }
 
 fn a_thousand_a_second() -> Outcome<()> {
-    let (_receiver, home) = home(Mood::Well)?;
-    let mut channels = home.start()?;
+    let place = Place::new(Mood::Well)?;
+    let mut channels = place.start()?;
     let began = Instant::now();
     for tick in 0..SUSTAINED / 10 {
         channels.post(tick * 10 + 1, tick * 10 + 10)?;
@@ -62,16 +67,18 @@ fn a_thousand_a_second() -> Outcome<()> {
 }
 
 fn as_fast_as_they_go() -> Outcome<()> {
-    let (_receiver, home) = home(Mood::Well)?;
-    let mut channels = home.start()?;
+    let place = Place::new(Mood::Well)?;
+    let mut channels = place.start()?;
     let process = channels.running.0.id();
     let (began, before) = (Instant::now(), nanoseconds(process)?);
     channels.send(1, SUSTAINED)?;
     channels.kept().ok_or("it ended")?;
-    settled(&mut channels, "siem")?;
+    for channel in CHANNELS {
+        settled(&mut channels, channel)?;
+    }
     let signals = SUSTAINED as f64;
     let took = Figure::once(began.elapsed().as_secs_f64() * 1e6 / signals);
-    table::ours("10,000 to a log and a webhook at once, each", "us", &took, Some(1_000.0));
+    table::ours("10,000 to all five at once, each", "us", &took, Some(1_000.0));
     let spent = Figure::once((nanoseconds(process)? - before) / 1e3 / signals);
     table::ours("    on processors, each", "us", &spent, None);
     Ok(())
@@ -79,8 +86,8 @@ fn as_fast_as_they_go() -> Outcome<()> {
 
 fn a_hundred_thousand_wait() -> Outcome<()> {
     const WAITING: u64 = 100_000;
-    let (_receiver, home) = home(Mood::BlackHole)?;
-    let mut channels = home.start()?;
+    let place = Place::new(Mood::BlackHole)?;
+    let mut channels = place.start()?;
     channels.send(1, 1)?;
     channels.kept().ok_or("it ended")?;
     let before = megabytes(channels.running.0.id(), "VmRSS")?;
@@ -88,12 +95,14 @@ fn a_hundred_thousand_wait() -> Outcome<()> {
         channels.send(thousand * 1_000 + 2, (thousand + 1) * 1_000 + 1)?;
         channels.kept().ok_or("it ended")?;
     }
-    settled(&mut channels, "log")?;
+    for channel in CHANNELS.into_iter().filter(|channel| *channel != "siem") {
+        settled(&mut channels, channel)?;
+    }
     let grown = megabytes(channels.running.0.id(), "VmRSS")? - before;
     table::ours("memory with 100,000 waiting", "MB", &Figure::once(grown), Some(128.0));
     channels.running.kill();
     let began = Instant::now();
-    let mut channels = home.start()?;
+    let mut channels = place.start()?;
     if channels.status("siem")?["waiting"].as_u64() < Some(WAITING) {
         return Err("some are gone".into());
     }
@@ -102,17 +111,41 @@ fn a_hundred_thousand_wait() -> Outcome<()> {
     Ok(())
 }
 
-fn home(mood: Mood) -> Outcome<(Http, Home)> {
-    let receiver = Http::start()?;
-    receiver.mood(mood);
-    let config = format!(
-        "[[channel]]\ntype = \"log\"\nfile = \"signals.jsonl\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n\
-         [[channel]]\nname = \"siem\"\ntype = \"webhook\"\nurl = \"http://{}/\"\nsecret-file = \"webhook.secret\"\n\
-         timeout = \"60s\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n",
-        receiver.address
-    );
-    let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
-    Ok((receiver, home))
+/// A namespace with all receivers in it.
+struct Place {
+    host: Arc<Namespace>,
+    home: Home,
+    _receivers: (Http, Program, Program),
+    _folder: TempDir,
+}
+
+impl Place {
+    /// The webhook's is like this; the others are well.
+    fn new(mood: Mood) -> Outcome<Self> {
+        let (host, folder) = (Arc::new(Namespace::new("bench-signals")?), tempfile::tempdir()?);
+        let http = host.inside(Http::start)?;
+        http.mood(mood);
+        let syslog = syslog_server::Place::new(&host, folder.path())?;
+        let broker = mosquitto::Place::new(&host, folder.path(), "allow_anonymous true")?;
+        let receivers = (http, syslog.start("gtls")?, broker.start()?);
+        let waits = "timeout = \"60s\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n";
+        let config = format!(
+            "[[channel]]\ntype = \"log\"\nfile = \"signals.jsonl\"\nqueue = 1000000\nqueue-size = \"256MiB\"\n\
+             [[channel]]\nname = \"siem\"\ntype = \"webhook\"\nurl = \"http://{}/\"\nsecret-file = \"webhook.secret\"\n{waits}\
+             [[channel]]\nname = \"tcp\"\ntype = \"syslog\"\naddress = \"tcp://127.0.0.1\"\n{waits}\
+             [[channel]]\nname = \"tls\"\ntype = \"syslog\"\n{}{waits}\
+             [[channel]]\ntype = \"mqtt\"\nbroker = \"mqtt://127.0.0.1\"\n{waits}",
+            receivers.0.address,
+            syslog.tls()
+        );
+        let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
+        Ok(Self { host, home, _receivers: receivers, _folder: folder })
+    }
+
+    fn start(&self) -> Outcome<Channels> {
+        let path = program("channels")?;
+        Ok(self.home.start_by(&mut self.host.command(path.to_str().ok_or("UTF-8")?))?)
+    }
 }
 
 /// Its counts once nothing waits for it.
