@@ -47,7 +47,7 @@ fn the_example_is_read_as_it_is_meant() {
         steps: vec![Action::Prepend(1), Action::Prepend(3)],
         step_every: Duration::from_secs(600),
         hold: Duration::from_secs(600),
-        max_hold: Duration::from_secs(7200),
+        max_hold: Duration::from_hours(3),
         changes: 4,
         withdrawals: 1,
         evidence: None,

@@ -305,9 +305,9 @@ mod tests {
         route 192.0.2.0/24
           when       nl-overload is met
           router     bird
-          policy     demote: prepend 1, then prepend 3, for 2h at most
+          policy     demote: prepend 1, then prepend 3, for 3h at most
           climbs     a step every 10m while it is met
-          released   a step after 10m in which it is not; twice as long each time it comes back, 2h at most
+          released   a step after 10m in which it is not; twice as long each time it comes back, 3h at most
           changes    4 an hour at most
 
         channel log

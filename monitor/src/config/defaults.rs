@@ -65,8 +65,8 @@ pub const CHANGES_RANGE: RangeInclusive<u64> = 2..=3600;
 pub const WITHDRAWALS: u64 = 1;
 /// What `withdrawals-per-hour` may be.
 pub const WITHDRAWALS_RANGE: RangeInclusive<u64> = 1..=3600;
-/// After this long a route returns to plain by itself.
-pub const MAX_HOLD: Duration = Duration::from_hours(2);
+/// After this long a route returns to plain by itself: longer than the attack on the root servers of 2015-11-30, which took 160 minutes.
+pub const MAX_HOLD: Duration = Duration::from_hours(3);
 /// What `max-hold` may be.
 pub const MAX_HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(30 * 24);
 
