@@ -62,8 +62,12 @@ pub(crate) fn setup(purposes: &[Purpose]) -> Result<()> {
     }
     install_packages(&packages)?;
     tools.into_iter().try_for_each(Tool::install)?;
-    if bird3 { bird3::fetch() } else { Ok(()) }
+    if bird3 { bird3::fetch().context(FETCHING) } else { Ok(()) }
 }
+
+/// What to do when something cannot be fetched.
+const FETCHING: &str =
+    "it needs the network (https_proxy, where there is a proxy); mend what it says, then setup again";
 
 /// What compiles the kernel programs, beside `bpf-linker`: a rustc with libraries for BPF, and its LLVM.
 const KERNEL: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22-dev"];
@@ -171,9 +175,7 @@ impl Tool {
 
     fn install(&self) -> Result<()> {
         println!("setup: {}", self.install);
-        run(&mut command(self.install)).context(
-            "what it said is above; it needs the network (https_proxy if there is a proxy); then setup again",
-        )?;
+        run(&mut command(self.install)).context(FETCHING)?;
         ensure!(self.is_here(), "installed, but it does not work: {}", self.test);
         Ok(())
     }
