@@ -103,6 +103,8 @@ pub const QUEUE_SIZES: RangeInclusive<u64> = 64 << 10..=1 << 30;
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 /// What `timeout` may be.
 pub const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
+/// What it may be for syslog by TLS, which looks for 0.3 s after the handshake whether the other side takes it.
+pub const SYSLOG_TLS_TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 /// How long a program of a channel may run.
 pub const EXEC_TIMEOUT: Duration = Duration::from_secs(10);
 /// What its `timeout` may be.

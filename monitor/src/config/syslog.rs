@@ -30,7 +30,9 @@ pub(super) fn read<'i>(document: &mut Document<'i>, table: &mut Table<'i>) -> Op
     let (met, cleared) = (severity("severity"), severity("severity-cleared"));
     let at = table.at.clone();
     let files = tls::read(document, table);
-    let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &defaults::TIMEOUTS));
+    let is_tls = matches!(address, Some(Address::Tls(..)));
+    let timeouts = if is_tls { defaults::SYSLOG_TLS_TIMEOUTS } else { defaults::TIMEOUTS };
+    let timeout = table.take("timeout").and_then(|timeout| timeout.duration(document, &timeouts));
     let address = match address? {
         Address::Tls(place, _) => Address::Tls(place, files),
         other @ (Address::Local(_) | Address::Udp(_) | Address::Tcp(_)) => {

@@ -42,7 +42,7 @@ impl Kind for Syslog {
 
     fn config(&self) -> String {
         let place = if self.way == "tls" { self.place.tls() } else { String::from("address = \"tcp://127.0.0.1\"\n") };
-        let waits = "timeout = \"300ms\"\nqueue = 100000\n";
+        let waits = "timeout = \"1s\"\nqueue = 100000\n";
         format!("[[channel]]\ntype = \"syslog\"\nname = \"{}\"\n{place}{waits}", self.way)
     }
 
