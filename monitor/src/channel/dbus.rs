@@ -10,7 +10,7 @@ mod object;
 pub use bus::NAME;
 
 use super::Sender;
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use bus::Bus;
 use object::Object;
@@ -68,8 +68,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         let Some(bus) = &self.bus else { return Answer::no("not begun") };
         match bus.connection(PATIENCE).await {
             Ok(connection) => match tokio::time::timeout(PATIENCE, emit(&connection, letter)).await {

@@ -1,5 +1,5 @@
-//! Sending what waits for a channel to its other side: one signal at a time, in order, until it says yes or the signal is too
-//! old.
+//! Sending what waits for a channel to its other side: in order, one signal or a few in each attempt, until it says yes or the
+//! first of them is too old.
 //!
 //! What an attempt is depends on the other side; how long to wait for the next one is `retry`'s.
 
@@ -37,8 +37,13 @@ impl Answer {
 
 /// The other side of a channel; a test answers by itself.
 pub(super) trait Peer: Sync {
-    /// Gives it one signal. Ends by itself, whatever the other side does.
-    fn attempt(&self, letter: &Letter) -> impl Future<Output = Answer> + Send;
+    /// How many signals one attempt may give it.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Gives it these signals, in this order; yes is to all of them. Ends by itself, whatever the other side does.
+    fn attempt(&self, letters: &[Letter]) -> impl Future<Output = Answer> + Send;
 
     /// When it wants to be told again how things are, though nothing is new.
     fn again(&self) -> Option<Instant> {
@@ -73,12 +78,13 @@ impl<P> Target<P> {
 pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
     let mut pace = Pace::new();
     let mut failing = false;
-    while let Some(letter) = next(outbox, target).await {
+    while let Some(letters) = next(outbox, target).await {
+        let Some(first) = letters.first() else { continue };
+        let expires = Instant::from_std(first.expires);
         loop {
             if outbox.is_dropped() {
                 break;
             }
-            let expires = Instant::from_std(letter.expires);
             let at = pace.not_before.min(expires);
             // A timer goes by milliseconds, and waits for the next one even when its time has come.
             if at > Instant::now() {
@@ -92,13 +98,13 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
                 }
             }
             if Instant::now() >= expires {
-                tracing::debug!(channel = outbox.name(), id = letter.id(), "gives a signal up");
+                tracing::debug!(channel = outbox.name(), id = first.id(), "gives a signal up");
                 outbox.too_old();
                 break;
             }
-            match target.peer().attempt(&letter).await {
+            match target.peer().attempt(&letters).await {
                 Answer::Yes => {
-                    outbox.accepted(&letter, Instant::now().into_std());
+                    outbox.accepted(&letters, Instant::now().into_std());
                     pace = Pace::new();
                     if std::mem::take(&mut failing) {
                         tracing::info!(channel = outbox.name(), "accepted again");
@@ -118,9 +124,9 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
                     let delay = pace.failed(retry_after, overloaded);
                     outbox.attempt_failed(&why, Some(pace.not_before.into_std()));
                     if std::mem::replace(&mut failing, true) {
-                        tracing::debug!(channel = outbox.name(), id = letter.id(), why, ?delay, "not accepted");
+                        tracing::debug!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
                     } else {
-                        tracing::warn!(channel = outbox.name(), id = letter.id(), why, ?delay, "not accepted");
+                        tracing::warn!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
                     }
                 }
             }
@@ -136,13 +142,14 @@ pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
     }
 }
 
-/// The next letter; in between, the other side is told again how things are, as often as it wants.
-async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>) -> Option<Letter> {
+/// The next letters; in between, the other side is told again how things are, as often as it wants.
+async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>) -> Option<Vec<Letter>> {
     loop {
-        let Some(at) = target.peer().again() else { return outbox.next().await };
+        let (again, most) = (target.peer().again(), target.peer().at_once());
+        let Some(at) = again else { return outbox.next(most).await };
         tokio::select! {
             biased;
-            letter = outbox.next() => return letter,
+            letters = outbox.next(most) => return letters,
             () = tokio::time::sleep_until(at) => {
                 if let Answer::No { why, .. } = target.peer().remind().await {
                     tracing::debug!(channel = outbox.name(), why, "not told again");
@@ -190,6 +197,26 @@ mod tests {
         assert!((Duration::from_secs(120)..Duration::from_secs(121)).contains(&start.elapsed()));
         let attempts = outbox.status().failed_attempts;
         assert!((6..12).contains(&attempts), "{attempts} attempts in two minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn several_that_go_together_are_sent_again_together_and_one_that_is_too_old_takes_none_with_it() {
+        let peer = Told { at_once: 3, ..Told::new([no(None), Answer::Yes]) };
+        let (outbox, seen) = posted(peer, 4).await;
+        assert_eq!(seen, [1, 2, 3, 1, 2, 3, 4]);
+        assert_eq!((outbox.status().sent, outbox.status().failed_attempts, outbox.status().failed), (4, 1, 0));
+
+        let waits = Waits { age: Duration::from_mins(2), ..Waits::default() };
+        let (outbox, target) = (
+            super::super::outbox::tests::outbox(waits),
+            Target::new(Told { at_once: 3, ..Told::new([no(None), no(Some(100))]) }),
+        );
+        pushed(&outbox, [1]);
+        tokio::time::advance(Duration::from_secs(60)).await;
+        pushed(&outbox, [2]);
+        until_none_waits(&outbox, &target).await;
+        assert_eq!((outbox.status().sent, outbox.status().failed), (1, 1));
+        assert_eq!(target.peer().seen(), [1, 2, 1, 2, 2]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -270,27 +297,32 @@ mod tests {
         let outbox = outbox(Waits { age: Duration::from_mins(2), ..Waits::default() });
         let target = Target::new(peer);
         pushed(&outbox, 1..=signals);
+        until_none_waits(&outbox, &target).await;
+        let seen = target.peer().seen();
+        (outbox, seen)
+    }
+
+    async fn until_none_waits(outbox: &Outbox, target: &Target<Told>) {
         tokio::select! {
-            () = run(&outbox, &target) => {}
+            () = run(outbox, target) => {}
             () = async {
                 while outbox.status().waiting > 0 {
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             } => {}
         }
-        let seen = target.peer().seen();
-        (outbox, seen)
     }
 
     /// Answers as told, then always yes.
     struct Told {
         answers: Mutex<VecDeque<Answer>>,
         seen: Mutex<Vec<u64>>,
+        at_once: usize,
     }
 
     impl Told {
         fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
-            Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default() }
+            Self { answers: Mutex::new(answers.into_iter().collect()), seen: Mutex::default(), at_once: 1 }
         }
 
         fn seen(&self) -> Vec<u64> {
@@ -299,8 +331,12 @@ mod tests {
     }
 
     impl Peer for Told {
-        async fn attempt(&self, letter: &Letter) -> Answer {
-            self.seen.lock().unwrap().push(letter.signal.seq);
+        fn at_once(&self) -> usize {
+            self.at_once
+        }
+
+        async fn attempt(&self, letters: &[Letter]) -> Answer {
+            self.seen.lock().unwrap().extend(letters.iter().map(|letter| letter.signal.seq));
             self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Yes)
         }
     }

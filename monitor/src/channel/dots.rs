@@ -10,7 +10,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use super::trial::TEST;
 use super::{Error, secret};
@@ -225,8 +225,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         let signal = &letter.signal;
         let mut state = self.state.lock().await;
         let state = &mut *state;
@@ -258,14 +259,16 @@ impl Peer for Settings {
         self.protect(state, letter.id(), number).await
     }
 
-    fn again(&self) -> Option<Instant> {
+    /// When it wants to be told again how things are.
+    pub(super) fn again(&self) -> Option<Instant> {
         // Nobody else holds it but an attempt, and that is over.
         let state = self.state.try_lock().ok()?;
         let asked = state.asked.as_ref()?;
         Some(state.look.map_or(asked.renew, |look| look.min(asked.renew)))
     }
 
-    async fn remind(&self) -> Answer {
+    /// Tells it how things are.
+    pub(super) async fn remind(&self) -> Answer {
         let mut state = self.state.lock().await;
         let state = &mut *state;
         let Some(asked) = state.asked.clone() else { return Answer::Yes };

@@ -4,7 +4,7 @@
 //! Status 0 is yes. A program that runs for too long is killed with all that it started in its process group.
 
 use super::Error;
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use crate::json;
 use std::os::unix::fs::PermissionsExt as _;
@@ -74,8 +74,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         let late = |_| Answer::no(format!("killed after {:?}", self.timeout));
         tokio::time::timeout(self.timeout, self.run(letter)).await.unwrap_or_else(late)
     }

@@ -76,7 +76,7 @@ impl Target {
 pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
     let mut failing = false;
     let mut torn = false;
-    while let Some(letter) = runtime.block_on(outbox.next()) {
+    while let Some(letter) = runtime.block_on(outbox.next_one()) {
         let mut line = letter.json();
         line.push('\n');
         loop {
@@ -85,7 +85,7 @@ pub(super) fn run(outbox: &Outbox, target: &Target, runtime: &Handle) {
             }
             match target.file().and_then(|mut file| write(&mut file, &line, &mut torn)) {
                 Ok(()) => {
-                    outbox.accepted(&letter, Instant::now());
+                    outbox.accepted(std::slice::from_ref(&letter), Instant::now());
                     if std::mem::take(&mut failing) {
                         tracing::info!(channel = outbox.name(), "writes again");
                     }

@@ -14,7 +14,7 @@ mod topic;
 
 pub use board::Stated;
 
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use super::{Error, Sender, secret, tls};
 use board::Board;
@@ -213,8 +213,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         match &self.link {
             Some(link) => link.send(letter, self.config.timeout).await,
             None => Answer::no("not begun"),

@@ -9,7 +9,7 @@ mod message;
 pub use key::BadKey;
 
 use super::Error;
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use super::secret;
 use engine::signal::Named;
@@ -90,8 +90,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         // NOTIFY has no word for anything else.
         let Named::Zone(zone) = &letter.signal.scope else { return Answer::Yes };
         match self.tell(zone).await {

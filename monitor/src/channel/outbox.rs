@@ -1,6 +1,6 @@
 //! The queue in front of a channel, and its counts: bounded in signals, in bytes and in age.
 //!
-//! One worker takes from it, one signal at a time. Where there is a journal, a signal is taken only once the disk has it, and
+//! One worker takes from it, always the first ones. Where there is a journal, a signal is taken only once the disk has it, and
 //! leaves the disk after the other side's yes; `journal` does that in a thread of its own, and `file` is what it writes.
 //! `queue` is what waits.
 
@@ -107,22 +107,18 @@ impl Outbox {
         queue.taken = None;
     }
 
-    /// The next letter, once there is one and the disk has it; `None` when the outbox is closing and empty. Ask again only
-    /// after one of `accepted`, `failed` and `disable`.
-    pub(super) async fn next(&self) -> Option<Letter> {
+    /// The first letters that wait, `most` at most, once there are some and the disk has them; `None` when the outbox is
+    /// closing and empty. Ask again only once they have been answered for, or one of them was given up.
+    pub(super) async fn next(&self, most: usize) -> Option<Vec<Letter>> {
         loop {
             let patience = {
                 let mut queue = self.queue();
-                match queue.waiting.first_key_value() {
-                    Some((&number, entry)) => {
-                        let until = entry.crossed + PATIENCE;
-                        let must_wait = entry.disk != Disk::Has && self.is_durable();
-                        if !must_wait || until <= now() {
-                            queue.taken = Some(number);
-                            return Some(queue.letter(number));
-                        }
-                        until
-                    }
+                if let Some(&last) = self.ready(&queue, most).last() {
+                    queue.taken = Some(last);
+                    return Some(queue.under_way().into_iter().map(|number| queue.letter(number)).collect());
+                }
+                match queue.waiting.values().next() {
+                    Some(entry) => entry.crossed + PATIENCE,
                     None if self.is_closing() => return None,
                     None => now() + Duration::from_hours(1),
                 }
@@ -132,18 +128,42 @@ impl Outbox {
         }
     }
 
-    /// The other side said yes.
-    pub(super) fn accepted(&self, letter: &Letter, now: Instant) {
-        let delay = now.saturating_duration_since(letter.crossed);
+    /// The first letter.
+    pub(super) async fn next_one(&self) -> Option<Letter> {
+        self.next(1).await?.pop()
+    }
+
+    /// The first that may be sent now: one, or more while there is room for as much again.
+    fn ready(&self, queue: &Queue, most: usize) -> Vec<u64> {
+        let (is_durable, now) = (self.is_durable(), now());
+        let is_ready = |entry: &Entry| entry.disk == Disk::Has || !is_durable || entry.crossed + PATIENCE <= now;
+        let most = most.min(queue.waits.count / 2).max(1);
+        let mut bytes = 0;
+        let mut ready = Vec::new();
+        for (&number, entry) in queue.waiting.iter().take(most) {
+            bytes += entry.kept.text.len();
+            if !is_ready(entry) || (!ready.is_empty() && bytes > queue.waits.bytes / 2) {
+                break;
+            }
+            ready.push(number);
+        }
+        ready
+    }
+
+    /// The other side said yes to all that was taken.
+    pub(super) fn accepted(&self, letters: &[Letter], now: Instant) {
         let mut queue = self.queue();
-        queue.sent += 1;
+        for letter in letters {
+            let delay = now.saturating_duration_since(letter.crossed);
+            queue.sent += 1;
+            queue.delay.saturating_record(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
+        }
         queue.given_up.sent();
         queue.answer = None;
-        queue.delay.saturating_record(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX));
         self.answered(queue);
     }
 
-    /// An attempt failed, with this answer; the letter is still to be sent, and when is known.
+    /// An attempt failed, with this answer; what was taken is still to be sent, and when is known.
     pub(super) fn attempt_failed(&self, why: &str, next: Option<Instant>) {
         let mut queue = self.queue();
         queue.failed_attempts += 1;
@@ -151,31 +171,33 @@ impl Outbox {
         queue.answer = Some((why.escape_debug().take(ANSWER).collect(), next));
     }
 
-    /// The letter was tried for as long as it may be, and will not be sent.
+    /// The first letter was tried for as long as it may be, and will not be sent.
     pub(super) fn too_old(&self) {
-        self.queue().given_up.add(1, Why::TooOld);
-        self.failed();
+        let mut queue = self.queue();
+        let first = queue.under_way().into_iter().take(1);
+        let count = queue.lose(first);
+        queue.failed += count;
+        queue.given_up.add(count, Why::TooOld);
+        self.untaken(queue);
     }
 
-    /// The letter will not be sent.
+    /// What was taken will not be sent.
     pub(super) fn failed(&self) {
         let mut queue = self.queue();
-        queue.failed += 1;
-        queue.lost +=
-            queue.taken.and_then(|number| queue.waiting.get(&number)).map_or(1, |entry| entry.kept.stands_for());
-        self.answered(queue);
+        let all = queue.under_way();
+        queue.failed += queue.lose(all);
+        self.untaken(queue);
     }
 
-    /// Whether an operator dropped the letter that was taken, which then is no more.
+    /// Whether an operator dropped some of the letters that were taken, which then are no more.
     pub(super) fn is_dropped(&self) -> bool {
         let mut queue = self.queue();
-        if !std::mem::take(&mut queue.condemned) {
+        let condemned = std::mem::take(&mut queue.condemned);
+        if condemned.is_empty() {
             return false;
         }
-        queue.dropped += 1;
-        queue.lost +=
-            queue.taken.and_then(|number| queue.waiting.get(&number)).map_or(1, |entry| entry.kept.stands_for());
-        self.answered(queue);
+        queue.dropped += queue.lose(condemned);
+        self.untaken(queue);
         self.soon();
         true
     }
@@ -192,12 +214,18 @@ impl Outbox {
         given_up.trouble(&self.name, waits, answer.as_ref().map(|(why, _)| why.as_str()), now)
     }
 
-    /// Takes the letter that was taken away.
+    /// Takes the letters that were taken away.
     fn answered(&self, mut queue: MutexGuard<'_, Queue>) {
-        queue.condemned = false;
-        if let Some(number) = queue.taken.take() {
+        for number in queue.under_way() {
             queue.remove(number);
         }
+        queue.condemned.clear();
+        self.untaken(queue);
+    }
+
+    /// What is left of them waits like the others.
+    fn untaken(&self, mut queue: MutexGuard<'_, Queue>) {
+        queue.taken = None;
         drop(queue);
         self.later();
     }
@@ -207,15 +235,16 @@ impl Outbox {
         self.is_closing() && self.is_durable() && !self.queue().discards
     }
 
-    /// Nothing will be sent any more: not the letter that was taken, not those that wait, none that come.
+    /// Nothing will be sent any more: not the letters that were taken, not those that wait, none that come.
     pub(super) fn disable(&self) {
         let mut queue = self.queue();
         queue.disabled = true;
-        queue.failed += u64::from(queue.taken.is_some());
-        queue.dropped += (queue.waiting.len() - usize::from(queue.taken.is_some())) as u64;
-        let given_up = queue.waiting.len() as u64;
+        let (tried, given_up) = (queue.under_way().len() as u64, queue.waiting.len() as u64);
+        queue.failed += tried;
+        queue.dropped += given_up - tried;
         queue.given_up.add(given_up, Why::Gone);
-        (queue.taken, queue.condemned) = (None, false);
+        queue.taken = None;
+        queue.condemned.clear();
         while let Some((&number, _)) = queue.waiting.first_key_value() {
             queue.remove(number);
         }

@@ -72,8 +72,8 @@ impl Other {
     }
 }
 
-impl Peer for Other {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Other {
+    async fn give(&self, letter: &Letter) -> Answer {
         match self {
             Self::Exec(exec) => exec.attempt(letter).await,
             Self::Webhook(webhook) => webhook.attempt(letter).await,
@@ -81,9 +81,28 @@ impl Peer for Other {
             Self::Notify(notify) => notify.attempt(letter).await,
             #[cfg(feature = "dots")]
             Self::Dots(dots) => dots.attempt(letter).await,
-            Self::Syslog(syslog) => syslog.attempt(letter).await,
+            Self::Syslog(syslog) => syslog.attempt(std::slice::from_ref(letter)).await,
             Self::Mqtt(mqtt) => mqtt.attempt(letter).await,
         }
+    }
+}
+
+impl Peer for Other {
+    fn at_once(&self) -> usize {
+        if let Self::Syslog(syslog) = self { syslog.at_once() } else { 1 }
+    }
+
+    async fn attempt(&self, letters: &[Letter]) -> Answer {
+        if let Self::Syslog(syslog) = self {
+            return syslog.attempt(letters).await;
+        }
+        for letter in letters {
+            let answer = self.give(letter).await;
+            if answer != Answer::Yes {
+                return answer;
+            }
+        }
+        Answer::Yes
     }
 
     fn again(&self) -> Option<Instant> {

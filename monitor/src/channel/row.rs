@@ -13,7 +13,7 @@ pub struct Row {
     pub channel: String,
     /// Whether the configuration has it; signals of one that it has not any more are kept for when it has.
     pub configured: bool,
-    /// How many signals wait, the one that is being sent included.
+    /// How many signals wait, with what is being sent.
     pub waiting: u64,
     /// Bytes of these.
     pub bytes: u64,
@@ -61,7 +61,7 @@ pub struct Line {
     pub superseded: u64,
     /// Signals given up before it.
     pub lost: u64,
-    /// It is the one that is being sent.
+    /// It is being sent.
     pub trying: bool,
 }
 
@@ -91,6 +91,6 @@ pub struct Dropped {
     pub dropped: u64,
     /// So many still wait.
     pub waiting: u64,
-    /// One of them was being sent, and may arrive.
+    /// What was being sent may arrive.
     pub trying: bool,
 }

@@ -8,7 +8,7 @@ mod datagram;
 mod message;
 mod stream;
 
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use super::{Error, tls};
 use datagram::Udp;
@@ -97,6 +97,9 @@ pub enum Format {
     Cef,
 }
 
+/// How many signals go out by a stream before its acknowledgement is waited for.
+const TOGETHER: usize = 64;
+
 /// A syslog that can be sent to.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -142,30 +145,51 @@ impl Settings {
         }
     }
 
-    async fn send(&self, letter: &Letter) -> io::Result<()> {
+    async fn send(&self, letters: &[Letter]) -> io::Result<()> {
+        let remote = |letter: &Letter| message::remote(letter, &self.config);
         match &*self.link {
-            Link::Local(path) => datagram::local(path, &message::local(letter, &self.config)).await,
-            Link::Udp(udp) => udp.lock().await.send(&message::remote(letter, &self.config)).await,
+            Link::Local(path) => {
+                for letter in letters {
+                    datagram::local(path, &message::local(letter, &self.config)).await?;
+                }
+            }
+            Link::Udp(udp) => {
+                for letter in letters {
+                    udp.lock().await.send(&remote(letter)).await?;
+                }
+            }
             Link::Stream(stream) => {
-                let message = message::remote(letter, &self.config);
-                stream.lock().await.send(self.client.as_ref(), &letter.id(), &message).await
+                let messages: Vec<_> = letters.iter().map(|letter| (letter.id(), remote(letter))).collect();
+                stream.lock().await.send(self.client.as_ref(), &messages).await?;
             }
         }
+        Ok(())
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
-        answer(tokio::time::timeout(self.config.timeout, self.send(letter)).await, self.config.timeout)
+impl Settings {
+    /// How many signals one attempt may give it: of a stream, an acknowledgement is waited for once for all of them.
+    pub(super) fn at_once(&self) -> usize {
+        match &*self.link {
+            Link::Local(_) | Link::Udp(_) => 1,
+            Link::Stream(_) => TOGETHER,
+        }
     }
 
-    fn again(&self) -> Option<Instant> {
+    /// Gives it these signals, in this order.
+    pub(super) async fn attempt(&self, letters: &[Letter]) -> Answer {
+        answer(tokio::time::timeout(self.config.timeout, self.send(letters)).await, self.config.timeout)
+    }
+
+    /// When it is to be looked at.
+    pub(super) fn again(&self) -> Option<Instant> {
         let Link::Stream(stream) = &*self.link else { return None };
         // Nobody else holds it but an attempt, and that is over.
         stream.try_lock().ok()?.look_at()
     }
 
-    async fn remind(&self) -> Answer {
+    /// Looks whether it is still there.
+    pub(super) async fn remind(&self) -> Answer {
         let Link::Stream(stream) = &*self.link else { return Answer::Yes };
         let look = async { stream.lock().await.look(self.client.as_ref()).await };
         answer(tokio::time::timeout(self.config.timeout, look).await, self.config.timeout)

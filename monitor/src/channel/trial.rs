@@ -39,7 +39,7 @@ pub async fn trial(config: &Config, sender: Sender, wall: Wall) -> Result<Result
         Ready::Other(Other::Dbus(dbus)) => dbus.once(&letter).await,
         Ready::Other(mut other) => {
             other.begin(None, &letter.sender, &Handle::current());
-            other.attempt(&letter).await
+            other.attempt(std::slice::from_ref(&letter)).await
         }
     };
     Ok(match answer {

@@ -16,7 +16,7 @@ pub(crate) mod token;
 
 pub use payload::{Payload, Severity};
 
-use super::delivery::{Answer, Peer};
+use super::delivery::Answer;
 use super::letter::Letter;
 use super::retry::retry_after;
 use super::secret::{self, Secret, signatures};
@@ -183,8 +183,9 @@ impl Settings {
     }
 }
 
-impl Peer for Settings {
-    async fn attempt(&self, letter: &Letter) -> Answer {
+impl Settings {
+    /// Gives it one signal.
+    pub(super) async fn attempt(&self, letter: &Letter) -> Answer {
         let answer = self.post(&letter.id(), self.format.body(letter)).await;
         if let Format::Alertmanager(alertmanager) = &self.format
             && answer == Answer::Yes
@@ -194,11 +195,13 @@ impl Peer for Settings {
         answer
     }
 
-    fn again(&self) -> Option<Instant> {
+    /// When it wants to be told again how things are.
+    pub(super) fn again(&self) -> Option<Instant> {
         if let Format::Alertmanager(alertmanager) = &self.format { alertmanager.again() } else { None }
     }
 
-    async fn remind(&self) -> Answer {
+    /// Tells it how things are.
+    pub(super) async fn remind(&self) -> Answer {
         let Format::Alertmanager(alertmanager) = &self.format else { return Answer::Yes };
         for (id, body) in alertmanager.all() {
             let answer = self.post(&id, body).await;

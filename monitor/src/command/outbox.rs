@@ -147,7 +147,7 @@ fn discard(arguments: &Drop, out: &mut impl Write) -> Result<(), Error> {
     if *json {
         print::object(out, "dropped", &print::Fate { channel, of: dropped })?;
     } else {
-        let trying = if trying { "; one of them was being sent, and may arrive" } else { "" };
+        let trying = if trying { "; what was being sent may arrive" } else { "" };
         writeln!(out, "channel {channel}: {count} dropped, {waiting} wait{trying}")?;
     }
     Ok(())

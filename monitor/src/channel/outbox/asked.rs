@@ -38,7 +38,7 @@ impl Outbox {
             let waiting = queue.waiting.range(from..).take(PIECE).map(|(&number, entry)| (number, entry.kept.clone()));
             (queue.taken, waiting.collect::<Vec<_>>())
         };
-        waiting.iter().filter_map(|(number, kept)| Line::new(*number, kept, Some(*number) == taken)).collect()
+        waiting.iter().filter_map(|(number, kept)| Line::new(*number, kept, Some(*number) <= taken)).collect()
     }
 
     /// Has the worker try again at once. Returns its name.
@@ -61,9 +61,9 @@ impl Outbox {
         for piece in all.chunks(PIECE) {
             let mut queue = self.queue();
             for &number in piece {
-                if Some(number) == queue.taken {
+                if queue.is_taken(number) {
                     // Its worker drops it when the attempt has failed.
-                    dropped.trying = !std::mem::replace(&mut queue.condemned, true) || dropped.trying;
+                    dropped.trying |= queue.condemned.insert(number);
                     dropped.dropped += 1;
                 } else if let Some(entry) = queue.remove(number) {
                     queue.dropped += 1;
@@ -72,7 +72,9 @@ impl Outbox {
                 }
             }
         }
-        dropped.waiting = (self.queue().waiting.len() as u64).saturating_sub(u64::from(dropped.trying));
+        let queue = self.queue();
+        dropped.waiting = queue.waiting.len().saturating_sub(queue.condemned.len()) as u64;
+        drop(queue);
         if dropped.trying {
             self.stirred.notify_one();
         }

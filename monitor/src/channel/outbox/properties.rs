@@ -5,6 +5,7 @@ use super::tests::{pushed, text};
 use super::*;
 use std::fs;
 use std::path::Path;
+use std::slice;
 use tempfile::TempDir;
 
 #[test]
@@ -21,7 +22,7 @@ fn what_is_on_the_disk_at_any_moment_is_all_that_was_sent_and_not_accepted() {
         if outbox.status().waiting == 0 {
             continue;
         }
-        let letter = lab.block_on(outbox.next()).unwrap();
+        let letter = lab.block_on(outbox.next_one()).unwrap();
         assert_eq!(letter.signal.seq, accepted + 1);
         // The receiver has it, and we are killed.
         let left = lab.left_by_a_crash();
@@ -29,7 +30,7 @@ fn what_is_on_the_disk_at_any_moment_is_all_that_was_sent_and_not_accepted() {
         assert!(left.is_sorted() && left.last() < Some(&next), "{left:?}");
         let last = *left.last().unwrap();
         assert!((letter.signal.seq..=last).all(|seq| left.contains(&seq)), "a gap in {left:?}");
-        outbox.accepted(&letter, now());
+        outbox.accepted(slice::from_ref(&letter), now());
         accepted = letter.signal.seq;
     }
     assert!(lab.journal.finish(Instant::now() + Duration::from_secs(10)));
@@ -43,8 +44,8 @@ fn the_file_gets_shorter_again() {
     for round in 0..8 {
         pushed(&outbox, round * 1_000 + 1..=(round + 1) * 1_000);
         for _ in 0..1_000 {
-            let letter = lab.block_on(outbox.next()).unwrap();
-            outbox.accepted(&letter, now());
+            let letter = lab.block_on(outbox.next_one()).unwrap();
+            outbox.accepted(slice::from_ref(&letter), now());
         }
     }
     // Eight times 250 KiB went through it, and it begins with next to nothing.
@@ -60,7 +61,7 @@ fn without_a_folder_signals_go_on_in_memory_and_with_it_they_are_on_the_disk_aga
     let outbox = lab.outbox(Waits { count: 5, ..Waits::default() });
     pushed(&outbox, 1..=9);
     let start = Instant::now();
-    let letter = lab.block_on(outbox.next()).unwrap();
+    let letter = lab.block_on(outbox.next_one()).unwrap();
     assert_eq!((letter.signal.seq, outbox.status().dropped), (5, 4), "within its cap");
     assert!(start.elapsed() < PATIENCE, "nothing waits for a disk that is known to fail");
     assert!(!lab.journal.standing().durable && lab.journal.standing().failures > 0);
@@ -89,8 +90,8 @@ fn nothing_is_written_before_every_channel_has_what_was_left_for_it() {
     let lab = lab.again();
     let outbox = Outbox::new("siem", Waits::default(), Some(lab.journal.wake()));
     outbox.restore(lab.journal.left_for("siem"), now(), &Moment::default(), 0);
-    let letter = lab.block_on(outbox.next()).unwrap();
-    outbox.accepted(&letter, now());
+    let letter = lab.block_on(outbox.next_one()).unwrap();
+    outbox.accepted(slice::from_ref(&letter), now());
     // Several times what it would linger: a write would leave out what is not served yet.
     std::thread::sleep(Duration::from_millis(200));
     assert_eq!(lab.left_by_a_crash(), [1, 2, 3]);
@@ -119,7 +120,7 @@ fn whatever_byte_is_damaged_it_starts_sends_the_rest_and_is_durable_again() {
         assert!(left.is_sorted() && left.len() >= 2 || at < 15, "byte {at}: {left:?}");
         lost += 4 - left.len();
         aside += u64::from(lab.journal.standing().broken_lines > 0);
-        assert_eq!(lab.block_on(outbox.next()).unwrap().signal.seq, left[0], "it goes on");
+        assert_eq!(lab.block_on(outbox.next_one()).unwrap().signal.seq, left[0], "it goes on");
         assert!(lab.journal.finish(Instant::now() + Duration::from_secs(10)));
     }
     println!(
@@ -138,9 +139,9 @@ fn a_disk_that_never_answers_keeps_no_signal_waiting() {
     pushed(&outbox, 1..=2);
     let start = Instant::now();
     for seq in 1..=2 {
-        let letter = lab.block_on(outbox.next()).unwrap();
+        let letter = lab.block_on(outbox.next_one()).unwrap();
         assert_eq!(letter.signal.seq, seq);
-        outbox.accepted(&letter, now());
+        outbox.accepted(slice::from_ref(&letter), now());
     }
     assert!((PATIENCE / 2..2 * PATIENCE).contains(&start.elapsed()), "{:?}", start.elapsed());
 }

@@ -9,7 +9,8 @@ use super::file::Kept;
 use engine::Signal;
 use engine::signal::Named;
 use hdrhistogram::Histogram;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,10 +27,10 @@ pub(super) struct Queue {
     pub(super) fresh: Vec<u64>,
     pub(super) writing: Vec<u64>,
     pub(super) gone: Vec<u64>,
-    /// A letter was taken and not answered for yet.
+    /// Letters were taken and not answered for yet: the first that wait, up to this one.
     pub(super) taken: Option<u64>,
-    /// An operator dropped that letter.
-    pub(super) condemned: bool,
+    /// Those of them that an operator dropped.
+    pub(super) condemned: BTreeSet<u64>,
     /// The last answer, while it is a no, and when the next attempt is.
     pub(super) answer: Option<(String, Option<Instant>)>,
     /// What was given up that should have been sent.
@@ -85,7 +86,7 @@ impl Queue {
             writing: Vec::new(),
             gone: Vec::new(),
             taken: None,
-            condemned: false,
+            condemned: BTreeSet::new(),
             answer: None,
             given_up: GivenUp::default(),
             lost: 0,
@@ -113,12 +114,21 @@ impl Queue {
         }
     }
 
+    pub(super) fn is_taken(&self, number: u64) -> bool {
+        self.taken.is_some_and(|last| number <= last) && self.waiting.contains_key(&number)
+    }
+
+    /// The numbers of the letters that were taken.
+    pub(super) fn under_way(&self) -> Vec<u64> {
+        self.taken.map_or_else(Vec::new, |last| self.waiting.range(..=last).map(|(&number, _)| number).collect())
+    }
+
     /// Takes away an older one of the same condition, unless it is being sent; `kept` stands for it from here on.
     pub(super) fn fold(&mut self, number: u64, signal: &Signal, kept: &mut Kept) {
         if self.waits.deliver == Deliver::Every {
             return;
         }
-        let older = self.newest.insert(key(signal), number).filter(|&older| Some(older) != self.taken);
+        let older = self.newest.insert(key(signal), number).filter(|&older| !self.is_taken(older));
         if let Some(older) = older.and_then(|older| self.remove(older)) {
             self.superseded += 1;
             kept.superseded += older.kept.superseded + 1;
@@ -131,7 +141,8 @@ impl Queue {
         while self.is_over(size) && self.give_up_oldest(kept) {}
     }
 
-    /// Whether there is no room for so many bytes more; for none more: whether there is too much.
+    /// Whether there is no room for so many bytes more; for none more: whether there is too much. The first of what is being
+    /// sent has a place of its own.
     pub(super) fn is_over(&self, size: usize) -> bool {
         let count = self.waiting.len() - usize::from(self.taken.is_some()) + usize::from(size > 0);
         count > self.waits.count.max(1) || self.bytes + size > self.waits.bytes
@@ -139,12 +150,25 @@ impl Queue {
 
     /// Gives up the oldest that is not being sent, if there is one, and says so with `kept`.
     pub(super) fn give_up_oldest(&mut self, kept: &mut Kept) -> bool {
-        let oldest = self.waiting.keys().copied().find(|&number| Some(number) != self.taken);
+        let after = self.taken.map_or(Unbounded, Excluded);
+        let oldest = self.waiting.range((after, Unbounded)).next().map(|(&number, _)| number);
         let Some(oldest) = oldest.and_then(|oldest| self.remove(oldest)) else { return false };
         self.dropped += 1;
         self.given_up.add(1, Why::NoRoom);
         kept.lost += oldest.kept.stands_for();
         true
+    }
+
+    /// Takes away those of these that still wait, for good, and says so with the next one that comes. How many they were.
+    pub(super) fn lose(&mut self, numbers: impl IntoIterator<Item = u64>) -> u64 {
+        let mut count = 0;
+        for number in numbers {
+            if let Some(entry) = self.remove(number) {
+                self.lost += entry.kept.stands_for();
+                count += 1;
+            }
+        }
+        count
     }
 
     pub(super) fn insert(&mut self, number: u64, entry: Entry) {

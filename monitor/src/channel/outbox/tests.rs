@@ -6,6 +6,7 @@ use super::*;
 use crate::channel::moment::tests::moment;
 pub(in super::super) use crate::json::tests::overload as signal;
 use engine::State as Edge;
+use std::slice;
 
 #[tokio::test]
 async fn a_full_queue_drops_its_oldest_and_what_took_their_places_says_how_many() {
@@ -13,9 +14,9 @@ async fn a_full_queue_drops_its_oldest_and_what_took_their_places_says_how_many(
     pushed(&outbox, 1..=5);
     assert_eq!((outbox.status().waiting, outbox.status().dropped), (2, 3));
     for (seq, lost) in [(4, 1), (5, 2)] {
-        let letter = outbox.next().await.unwrap();
+        let letter = outbox.next_one().await.unwrap();
         assert_eq!((letter.signal.seq, letter.lost), (seq, lost));
-        outbox.accepted(&letter, letter.crossed + Duration::from_millis(3));
+        outbox.accepted(slice::from_ref(&letter), letter.crossed + Duration::from_millis(3));
     }
     let status = outbox.status();
     assert_eq!((status.sent, status.waiting), (2, 0));
@@ -34,26 +35,54 @@ fn bytes_are_bounded_too() {
 async fn the_letter_being_sent_is_not_pushed_out() {
     let outbox = outbox(Waits { count: 1, ..Waits::default() });
     pushed(&outbox, 1..=1);
-    let taken = outbox.next().await.unwrap();
+    let taken = outbox.next_one().await.unwrap();
     pushed(&outbox, 2..=3);
     assert_eq!((taken.signal.seq, outbox.status().waiting, outbox.status().dropped), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn the_first_few_are_taken_and_answered_for_together() {
+    let outbox = outbox(Waits { count: 8, ..Waits::default() });
+    pushed(&outbox, 1..=8);
+    assert_eq!(taken(&outbox, 64).await, [1, 2, 3, 4], "there is room for as much again");
+    pushed(&outbox, 9..=10);
+    assert_eq!((outbox.status().waiting, outbox.status().dropped), (9, 1), "the first has a place of its own");
+    assert!(outbox.discard(Some(&[2, 4, 9])).trying);
+    assert!(outbox.is_dropped() && !outbox.is_dropped());
+    assert_eq!(taken(&outbox, 3).await, [1, 3, 6]);
+    outbox.too_old();
+    assert_eq!(taken(&outbox, 2).await, [3, 6]);
+    outbox.accepted(&[letter(3), letter(6)], now());
+    assert_eq!(taken(&outbox, 2).await, [7, 8]);
+    outbox.failed();
+    assert_eq!(taken(&outbox, 2).await, [10]);
+    let status = outbox.status();
+    assert_eq!((status.sent, status.failed, status.dropped, status.waiting), (2, 3, 4, 1));
+}
+
+#[tokio::test]
+async fn what_is_taken_together_leaves_room_for_as_many_bytes_again() {
+    let size = text(1).len();
+    let outbox = outbox(Waits { bytes: 6 * size, ..Waits::default() });
+    pushed(&outbox, 1..=6);
+    assert_eq!(taken(&outbox, 64).await, [1, 2, 3]);
 }
 
 #[tokio::test]
 async fn of_a_condition_only_the_newest_waits_where_the_latest_is_wanted() {
     let outbox = outbox(Waits { deliver: Deliver::Latest, ..Waits::default() });
     pushed(&outbox, 1..=1);
-    assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
+    assert_eq!(outbox.next_one().await.unwrap().signal.seq, 1);
     for (seq, condition) in [(2, "a"), (3, "b"), (4, "a"), (5, "a"), (6, "nl-overload")] {
         let signal = Signal { condition: condition.into(), state: Edge::Cleared, ..signal(seq) };
         outbox.push(seq, &signal, &encode(&signal, &sender(), &Moment::default()), now());
     }
-    outbox.accepted(&letter(1), now());
+    outbox.accepted(&[letter(1)], now());
     let mut got = Vec::new();
     outbox.close();
-    while let Some(letter) = outbox.next().await {
+    while let Some(letter) = outbox.next_one().await {
         got.push((letter.signal.seq, letter.superseded));
-        outbox.accepted(&letter, now());
+        outbox.accepted(slice::from_ref(&letter), now());
     }
     assert_eq!(got, [(3, 0), (5, 2), (6, 0)], "the one that is being sent stands for itself");
     assert_eq!((outbox.status().superseded, outbox.status().dropped), (2, 0));
@@ -64,23 +93,23 @@ async fn a_closing_outbox_gives_what_waits_and_then_nothing() {
     let outbox = outbox(Waits::default());
     pushed(&outbox, 1..=1);
     outbox.close();
-    assert_eq!(outbox.next().await.unwrap().signal.seq, 1);
+    assert_eq!(outbox.next_one().await.unwrap().signal.seq, 1);
     outbox.failed();
-    assert!(outbox.next().await.is_none());
+    assert!(outbox.next_one().await.is_none());
 }
 
 #[tokio::test]
 async fn a_disabled_outbox_drops_everything_until_it_is_enabled() {
     let outbox = outbox(Waits::default());
     pushed(&outbox, 1..=2);
-    outbox.next().await.unwrap();
+    outbox.next_one().await.unwrap();
     outbox.disable();
     pushed(&outbox, 3..=3);
     let status = outbox.status();
     assert_eq!((status.waiting, status.failed, status.dropped), (0, 1, 2));
     outbox.enable(Waits::default());
     pushed(&outbox, 4..=4);
-    assert_eq!(outbox.next().await.unwrap().signal.seq, 4);
+    assert_eq!(outbox.next_one().await.unwrap().signal.seq, 4);
 }
 
 #[tokio::test]
@@ -92,7 +121,7 @@ async fn what_an_earlier_run_left_is_as_old_as_the_kernel_says_if_that_runs_stil
         let kept = Kept { text: encode(&signal(1), &sender(), &made), superseded: 0, lost: 0 };
         let wall = signal(1).wall.0 + jump * 1_000_000_000;
         outbox.restore([(1, kept)].into(), now(), &moment("this", 100_000 + 600), wall);
-        let left = outbox.next().await.unwrap().expires - now();
+        let left = outbox.next_one().await.unwrap().expires - now();
         let expected = Duration::from_secs(day - 600);
         assert!(
             left <= expected && left > expected - Duration::from_secs(5),
@@ -115,10 +144,15 @@ async fn what_an_earlier_run_left_is_tried_whatever_the_wall_clock_says() {
         let outbox = outbox(Waits::default());
         let kept = Kept { text: text(1), superseded: 1, lost: 2 };
         outbox.restore([(1, kept)].into(), now(), &Moment::default(), wall);
-        let letter = outbox.next().await.unwrap();
+        let letter = outbox.next_one().await.unwrap();
         assert!(letter.expires >= now() + SPARED - Duration::from_secs(1), "at {wall}");
         assert_eq!((letter.id(), letter.superseded, letter.lost), ("b00t-1".into(), 1, 2));
     }
+}
+
+/// The numbers of the signals that are taken together.
+async fn taken(outbox: &Outbox, most: usize) -> Vec<u64> {
+    outbox.next(most).await.unwrap().iter().map(|letter| letter.signal.seq).collect()
 }
 
 /// In memory.

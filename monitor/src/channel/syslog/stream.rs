@@ -3,7 +3,8 @@
 //! Yes is that the other system has acknowledged all bytes. It may still lose them: a program that is killed has not read
 //! all that its system took for it. So what was sent last is kept, and sent again once the connection has broken: all of
 //! it after a reset or a silence, of an orderly end only what was under way then. An attempt that takes too long ends
-//! nothing: the next one goes on where it was, so that a slow receiver gets nothing twice.
+//! nothing: the next one goes on where it was, so that a slow receiver gets nothing twice. Acknowledgements take a round
+//! trip: several messages wait for one together.
 
 mod link;
 
@@ -39,8 +40,8 @@ pub(super) struct Stream {
     sent: VecDeque<Sent>,
     /// The bytes of all of that.
     bytes: usize,
-    /// The id of the last of it, while there is no yes for it.
-    asked: Option<String>,
+    /// The ids of the last of it, while there is no yes for them.
+    asked: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -51,24 +52,30 @@ struct Sent {
 
 impl Stream {
     pub(super) const fn new(place: Place) -> Self {
-        Self { place, link: None, out: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: None }
+        Self { place, link: None, out: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: Vec::new() }
     }
 
-    /// Sends a message, or goes on with it if it is the one whose last attempt was given up.
-    pub(super) async fn send(&mut self, client: Option<&Arc<ClientConfig>>, id: &str, message: &str) -> io::Result<()> {
+    /// Sends messages, each with its id, or goes on with those whose last attempt was given up.
+    pub(super) async fn send(
+        &mut self,
+        client: Option<&Arc<ClientConfig>>,
+        messages: &[(String, String)],
+    ) -> io::Result<()> {
         self.look_for_an_end(client).await;
-        if self.asked.as_deref() != Some(id) {
-            // RFC 6587 section 3.4.1.
-            let frame = format!("{} {message}", message.len()).into_bytes();
-            if self.link.is_some() {
-                self.out.extend(&frame);
+        for (id, message) in messages {
+            if !self.asked.contains(id) {
+                // RFC 6587 section 3.4.1.
+                let frame = format!("{} {message}", message.len()).into_bytes();
+                if self.link.is_some() {
+                    self.out.extend(&frame);
+                }
+                self.bytes += frame.len();
+                self.sent.push_back(Sent { at: Instant::now(), frame });
+                self.asked.push(id.clone());
             }
-            self.bytes += frame.len();
-            self.sent.push_back(Sent { at: Instant::now(), frame });
-            self.asked = Some(id.to_owned());
         }
         self.flush(client).await.inspect_err(|error| self.broken(error))?;
-        self.asked = None;
+        self.asked.clear();
         self.forget();
         Ok(())
     }
@@ -93,7 +100,7 @@ impl Stream {
     async fn flush(&mut self, client: Option<&Arc<ClientConfig>>) -> io::Result<()> {
         if self.link.is_none() {
             let link = Link::open(&self.place, client).await?;
-            let again = self.sent.len() - usize::from(self.asked.is_some());
+            let again = self.sent.len().saturating_sub(self.asked.len());
             if again > 0 {
                 tracing::info!(to = %self.place, signals = again, "sends again what may be lost");
             }
@@ -121,7 +128,7 @@ impl Stream {
         let Some(link) = &mut self.link else { return };
         if let Some(error) = link.end().await {
             self.broken(&error);
-        } else if self.asked.is_none() && !link.is_of(client) {
+        } else if self.asked.is_empty() && !link.is_of(client) {
             // Ours is an orderly end: what is under way arrives.
             self.link = None;
             self.sent.clear();
@@ -131,8 +138,8 @@ impl Stream {
 
     /// The connection is over: only what may be lost stays.
     fn broken(&mut self, error: &io::Error) {
-        // This one comes again from the queue.
-        if self.asked.take().is_some() {
+        // These come again from the queue.
+        for _ in self.asked.drain(..) {
             self.bytes -= self.sent.pop_back().map_or(0, |sent| sent.frame.len());
         }
         if self.link.take().is_some() && error.kind() == io::ErrorKind::UnexpectedEof {

@@ -1,7 +1,7 @@
 //! Authorities, certificates and a peer made for a test; what is said of files and peers that are not as they should be.
 
 use super::*;
-use crate::channel::delivery::{Answer, Peer as _};
+use crate::channel::delivery::Answer;
 use crate::channel::letter::tests::letter;
 use crate::channel::webhook;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 async fn messages_come_in_order_and_counted() {
     let (listener, mut stream) = pair().await;
     for number in 0..100 {
-        stream.send(None, &number.to_string(), &format!("number {number}")).await.unwrap();
+        stream.send(None, &[message(&number.to_string(), &format!("number {number}"))]).await.unwrap();
     }
     let mut peer = listener.accept().await.unwrap().0;
     assert_eq!(frames(&mut peer, 100).await, (0..100).map(|number| format!("number {number}")).collect::<Vec<_>>());
@@ -20,8 +20,8 @@ async fn messages_come_in_order_and_counted() {
 #[tokio::test]
 async fn what_a_killed_receiver_had_not_read_comes_again() {
     let (listener, mut stream) = pair().await;
-    stream.send(None, "1", "one").await.unwrap();
-    stream.send(None, "2", "two").await.unwrap();
+    stream.send(None, &[message("1", "one")]).await.unwrap();
+    stream.send(None, &[message("2", "two")]).await.unwrap();
     // Nothing of it was read: so a system says that a program is gone.
     drop(listener.accept().await.unwrap());
     // Though there is nothing new.
@@ -29,20 +29,20 @@ async fn what_a_killed_receiver_had_not_read_comes_again() {
     stream.look(None).await.unwrap();
     let mut peer = listener.accept().await.unwrap().0;
     assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
-    stream.send(None, "3", "three").await.unwrap();
+    stream.send(None, &[message("3", "three")]).await.unwrap();
     assert_eq!(frames(&mut peer, 1).await, ["three"]);
 }
 
 #[tokio::test]
 async fn of_an_orderly_end_what_was_sent_just_before_comes_again_and_no_more() {
     let (listener, mut stream) = pair().await;
-    stream.send(None, "1", "one").await.unwrap();
-    stream.send(None, "2", "two").await.unwrap();
+    stream.send(None, &[message("1", "one")]).await.unwrap();
+    stream.send(None, &[message("2", "two")]).await.unwrap();
     stream.sent[0].at -= UNDER_WAY;
     let mut peer = listener.accept().await.unwrap().0;
     assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
     drop(peer);
-    stream.send(None, "3", "three").await.unwrap();
+    stream.send(None, &[message("3", "three")]).await.unwrap();
     let mut peer = listener.accept().await.unwrap().0;
     assert_eq!(frames(&mut peer, 2).await, ["two", "three"]);
 }
@@ -51,16 +51,16 @@ async fn of_an_orderly_end_what_was_sent_just_before_comes_again_and_no_more() {
 async fn while_nobody_listens_nothing_is_forgotten() {
     let (listener, mut stream) = pair().await;
     let address = listener.local_addr().unwrap();
-    stream.send(None, "1", "one").await.unwrap();
+    stream.send(None, &[message("1", "one")]).await.unwrap();
     drop(listener.accept().await.unwrap());
     drop(listener);
     for _ in 0..3 {
-        let error = stream.send(None, "2", "two").await.unwrap_err();
+        let error = stream.send(None, &[message("2", "two")]).await.unwrap_err();
         assert!(matches!(error.kind(), io::ErrorKind::ConnectionRefused), "{error}");
         assert!(stream.look(None).await.is_err());
     }
     let listener = listening(address).await;
-    stream.send(None, "2", "two").await.unwrap();
+    stream.send(None, &[message("2", "two")]).await.unwrap();
     let mut peer = listener.accept().await.unwrap().0;
     assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
 }
@@ -71,23 +71,53 @@ async fn a_receiver_that_does_not_read_gets_each_once_when_it_does() {
     let long = "x".repeat(10_000);
     let mut sent = 0;
     // Until neither system takes more.
-    while timeout(Duration::from_secs(1), stream.send(None, &sent.to_string(), &format!("{sent} {long}"))).await.is_ok()
-    {
+    let numbered = |number: usize| message(&number.to_string(), &format!("{number} {long}"));
+    while timeout(Duration::from_secs(1), stream.send(None, &[numbered(sent)])).await.is_ok() {
         sent += 1;
         assert!(sent < 10_000);
     }
     for _ in 0..3 {
-        let (id, message) = (sent.to_string(), format!("{sent} {long}"));
-        let attempt = stream.send(None, &id, &message);
+        let again = [numbered(sent)];
+        let attempt = stream.send(None, &again);
         assert!(timeout(Duration::from_millis(20), attempt).await.is_err());
     }
     assert!(stream.bytes <= MOST + 20_000, "{}", stream.bytes);
     let mut peer = listener.accept().await.unwrap().0;
     let got = tokio::join!(frames(&mut peer, sent + 1), async {
-        stream.send(None, &sent.to_string(), &format!("{sent} {long}")).await.unwrap();
+        stream.send(None, &[numbered(sent)]).await.unwrap();
     });
     let numbers: Vec<usize> = got.0.iter().map(|text| text.split(' ').next().unwrap().parse().unwrap()).collect();
     assert_eq!(numbers, (0..=sent).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn several_go_together_and_who_comes_to_them_later_repeats_none() {
+    let (listener, mut stream) = pair().await;
+    stream.send(None, &[message("1", "one"), message("2", "two")]).await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 2).await, ["one", "two"]);
+    // Nobody reads, until neither system takes more: the attempt is given up, and another has one less and one more.
+    let all: Vec<_> =
+        (0..=4_000).map(|number| message(&number.to_string(), &format!("{number} {}", "z".repeat(10_000)))).collect();
+    assert!(timeout(Duration::from_secs(1), stream.send(None, &all[..4_000])).await.is_err());
+    let got = tokio::join!(frames(&mut peer, all.len()), stream.send(None, &all[1..])).0;
+    let texts: Vec<&String> = all.iter().map(|(_, text)| text).collect();
+    assert_eq!(got.iter().collect::<Vec<_>>(), texts);
+    assert!(stream.asked.is_empty() && stream.bytes <= MOST);
+}
+
+#[tokio::test]
+async fn what_was_asked_for_together_and_broke_comes_again_from_the_queue_alone() {
+    let (listener, mut stream) = pair().await;
+    stream.send(None, &[message("1", "one")]).await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 1).await, ["one"]);
+    stream.sent[0].at -= UNDER_WAY;
+    drop((peer, listener));
+    let three = [message("2", "two"), message("3", "three"), message("4", "four")];
+    stream.send(None, &three).await.unwrap_err();
+    assert!(stream.asked.is_empty() && stream.sent.iter().all(|sent| sent.frame == b"3 one"), "{stream:?}");
+    assert_eq!(stream.bytes, stream.sent.iter().map(|sent| sent.frame.len()).sum::<usize>());
 }
 
 #[tokio::test]
@@ -99,7 +129,7 @@ async fn no_more_is_kept_than_a_system_takes() {
         while peer.read(&mut buffer).await.unwrap() > 0 {}
     });
     for number in 0..600 {
-        stream.send(None, &number.to_string(), &"y".repeat(1000)).await.unwrap();
+        stream.send(None, &[message(&number.to_string(), &"y".repeat(1000))]).await.unwrap();
     }
     assert!(stream.bytes <= MOST && stream.sent.len() > 200, "{} {}", stream.bytes, stream.sent.len());
     assert_eq!(stream.bytes, stream.sent.iter().map(|sent| sent.frame.len()).sum::<usize>());
@@ -116,6 +146,11 @@ async fn pair() -> (TcpListener, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     (listener, Stream::new(Place { host: "127.0.0.1".into(), port }))
+}
+
+/// A message with its id.
+fn message(id: &str, text: &str) -> (String, String) {
+    (id.to_owned(), text.to_owned())
 }
 
 /// Where somebody has listened before.
