@@ -1,23 +1,16 @@
 //! `oopsd check`: reads the configuration, prints what is in effect, changes nothing. Nothing of a secret is printed.
 
+mod channel;
 mod here;
 mod judged;
-mod syslog;
+mod router;
 
-use crate::channel::dbus::NAME;
-use crate::channel::mqtt::{self, Broker};
-use crate::channel::webhook::Payload;
-use crate::channel::{Config as Channel, Deliver, To, Waits, tls};
 use crate::config::units::{show_duration, show_number, show_size};
 use crate::config::{Config, Errors, Purpose};
-use crate::router::Config as Router;
-use crate::router::announcement::Plain;
-use crate::router::{bird, kernel_table};
+use crate::router::{Config as Router, bird};
 use crate::state;
-use engine::Route;
 use here::here;
 use judged::{print_condition, print_route};
-use reqwest::Url;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -97,153 +90,12 @@ fn print(config: &Config, out: &mut impl Write) -> io::Result<()> {
         print_route(route, out)?;
     }
     for channel in &config.channels {
-        print_channel(channel, out)?;
+        channel::print(channel, out)?;
     }
     for router in &config.routers {
-        print_router(router, &plan.routes, out)?;
+        router::print(router, &plan.routes, out)?;
     }
     Ok(())
-}
-
-fn print_channel(channel: &Channel, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nchannel {}", channel.name)?;
-    match &channel.to {
-        To::Exec(exec) => {
-            line(
-                out,
-                "starts",
-                &format!(
-                    "{}, for {} at most",
-                    exec.command.first().map_or("", |program| program),
-                    show_duration(exec.timeout)
-                ),
-            )?;
-        }
-        To::Log(log) => {
-            let to = log.file.as_ref().map_or_else(|| String::from("standard output"), |f| f.display().to_string());
-            line(out, "writes", &format!("JSON lines to {to}"))?;
-        }
-        To::Webhook(webhook) => {
-            line(out, "posts to", &public(&webhook.url))?;
-            line(out, "says", payload(&webhook.payload))?;
-            line(out, "signs", &format!("secrets: {}", webhook.secret_files.len()))?;
-            if let Some(file) = &webhook.token_file {
-                line(out, "is known", &format!("by the token in {}", file.display()))?;
-            }
-            print_tls(&webhook.tls, out)?;
-            line(out, "tries", &format!("{} at a time", show_duration(webhook.timeout)))?;
-        }
-        To::Dbus(dbus) => {
-            let bus = dbus.address.as_deref().unwrap_or("the system bus");
-            line(out, "speaks on", &format!("{bus}, as {NAME}"))?;
-        }
-        To::Notify(notify) => {
-            line(out, "notifies", &notify.server.to_string())?;
-            let signs = notify.key_file.as_ref().map(|file| format!("by the key in {}", file.display()));
-            line(out, "signs", signs.as_deref().unwrap_or("not"))?;
-            line(out, "tries", &format!("{} at a time", show_duration(notify.timeout)))?;
-        }
-        To::Syslog(config) => syslog::print(config, out)?,
-        #[cfg(feature = "dots")]
-        To::Dots(dots) => {
-            line(out, "asks", &format!("{} while {} is met", dots.server, dots.condition))?;
-            line(
-                out,
-                "as",
-                &format!("{} by the key in {}; its cuid is {}", dots.identity, dots.key_file.display(), dots.cuid()),
-            )?;
-            let prefixes: Vec<String> = dots.prefixes.iter().map(ToString::to_string).collect();
-            line(out, "protects", &format!("{}, {} at a time", prefixes.join(", "), show_duration(dots.lifetime)))?;
-            line(out, "tries", &format!("{} at a time", show_duration(dots.timeout)))?;
-        }
-        To::Mqtt(mqtt) => print_mqtt(mqtt, out)?,
-    }
-    let Waits { deliver, count, bytes, age } = channel.waits;
-    let what = match deliver {
-        Deliver::Every => "every signal",
-        Deliver::Latest => "the latest of each condition",
-    };
-    let (size, age) = (show_size(bytes as u64), show_duration(age));
-    line(out, "keeps", &format!("{what}, {age} long; {count} or {size} of them"))
-}
-
-const fn payload(payload: &Payload) -> &'static str {
-    match payload {
-        Payload::CloudEvents => "CloudEvents 1.0",
-        Payload::Alertmanager { .. } => "what Alertmanager's API takes",
-        Payload::SplunkHec => "what Splunk's HTTP Event Collector takes",
-        Payload::Ecs => "documents of the Elastic Common Schema",
-        Payload::Ocsf => "Detection Findings of OCSF",
-        Payload::Template(_) => "what the template says",
-    }
-}
-
-fn print_tls(tls: &tls::Config, out: &mut impl Write) -> io::Result<()> {
-    let trusts = tls.ca_file.as_ref().map(|file| file.display().to_string());
-    line(out, "trusts", trusts.as_deref().unwrap_or("the system's authorities"))?;
-    let Some(identity) = &tls.identity else { return Ok(()) };
-    line(out, "shows", &format!("the certificate in {}", identity.certificate_file.display()))
-}
-
-fn print_mqtt(mqtt: &mqtt::Config, out: &mut impl Write) -> io::Result<()> {
-    let Broker { host, port, tls } = &mqtt.broker;
-    let how = if tls.is_some() { "in TLS" } else { "without TLS" };
-    line(out, "publishes", &format!("under {} at {host} port {port}, {how}", mqtt.topic))?;
-    if let Some(tls) = tls {
-        print_tls(tls, out)?;
-    }
-    if let Some(user) = &mqtt.user {
-        let by = mqtt.password_file.as_ref().map(|file| format!(" by the password in {}", file.display()));
-        line(out, "as", &format!("{user}{}", by.unwrap_or_default()))?;
-    }
-    let (lost, silent) = (mqtt.will_delay, mqtt.will_delay + mqtt.keep_alive * 3 / 2);
-    let (lost, silent) = (show_duration(lost), show_duration(silent));
-    line(out, "is gone", &format!("{lost} after a lost connection, {silent} after its last word"))?;
-    line(out, "tries", &format!("{} at a time", show_duration(mqtt.timeout)))
-}
-
-fn print_router(router: &Router, routes: &[Route], out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "\nrouter {}", router.name())?;
-    let text = match router {
-        Router::KernelTable(table) => {
-            line(out, "writes", &format!("kernel table {}; bird.conf needs:", table.table))?;
-            kernel_table::bird_fragment(table, routes)
-        }
-        Router::Bird(bird) => {
-            line(out, "asks", &format!("BIRD on {}", bird.socket.display()))?;
-            line(out, "writes", &format!("{}; bird.conf needs:", bird.include.display()))?;
-            bird::bird_fragment(bird, routes)
-        }
-        Router::Gobgp(gobgp) => {
-            line(out, "speaks", &format!("to GoBGP on {}", gobgp.address))?;
-            return line(out, "plain", &plain(&gobgp.plain));
-        }
-        Router::Exabgp(exabgp) => {
-            let (pipes, dialect) = (exabgp.pipes.display(), exabgp.dialect.number());
-            line(out, "speaks", &format!("to ExaBGP by {pipes}.in and .out, in dialect {dialect}"))?;
-            return line(out, "plain", &plain(&exabgp.plain));
-        }
-    };
-    writeln!(out)?;
-    for text in text.lines() {
-        if text.is_empty() { writeln!(out)? } else { writeln!(out, "    {text}")? }
-    }
-    Ok(())
-}
-
-/// What a router announces without oopsd, as far as oopsd changes it.
-fn plain(plain: &Plain) -> String {
-    let med = plain.med.map_or_else(|| String::from("no med"), |med| format!("med {med}"));
-    let communities: Vec<String> = plain.communities.iter().map(|(of, value)| format!("{of}:{value}")).collect();
-    let communities = if communities.is_empty() { String::from("none") } else { communities.join(", ") };
-    format!("{med}; communities: {communities}; all the rest is left as it is")
-}
-
-/// Where a URL leads, without what may be a secret in its path or query.
-fn public(url: &str) -> String {
-    let Ok(url) = Url::parse(url) else { return String::new() };
-    let origin = url.origin().ascii_serialization();
-    if url.path() == "/" && url.query().is_none() { origin } else { format!("{origin}/...") }
 }
 
 fn line(out: &mut impl Write, what: &str, text: &str) -> io::Result<()> {
