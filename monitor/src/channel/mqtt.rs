@@ -2,7 +2,8 @@
 //! will that says that the monitor is gone.
 //!
 //! Which topics there are is `topic`'s, what the broker keeps is `board`'s, staying connected is `link`'s, one connection is
-//! `connection`'s. There is no queue but the outbox: one signal at a time, and yes is the broker's PUBACK for it.
+//! `connection`'s. There is no queue but the outbox: one signal at a time, for a broker may refuse one and take the next, and
+//! yes is its PUBACK.
 
 mod board;
 mod connection;
@@ -188,7 +189,7 @@ impl Settings {
         let work = async {
             let mut connection = Connection::open(&self.access, &id, None).await?;
             let message = link::message(&own, &connection, letter)?;
-            let answer = connection.publish(std::slice::from_ref(&message)).await?.into_iter().next().flatten();
+            let answer = connection.publish(&[message]).await?.into_iter().next().flatten();
             // It has the signal: how we part changes nothing.
             let _ = connection.leave().await;
             Ok(answer)

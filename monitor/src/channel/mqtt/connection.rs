@@ -15,6 +15,7 @@ use mqtt_protocol_core::mqtt::packet::{
 };
 use mqtt_protocol_core::mqtt::result_code::{ConnectReasonCode, DisconnectReasonCode, MqttError};
 use mqtt_protocol_core::mqtt::{Connection as Protocol, Version, role::Client};
+use socket2::SockRef;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,9 +23,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// What is published and not acknowledged yet, at most. Order is kept: brokers pass messages on as they come.
-const WINDOW: usize = 16;
+pub(super) const WINDOW: usize = 16;
 /// No packet that is of use to us is larger.
 const LARGEST: u32 = 64 << 10;
 
@@ -43,8 +45,21 @@ pub(super) struct Connection {
 }
 
 /// A byte stream to a broker.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {
+    fn tcp(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
+    }
+}
 
 impl Connection {
     /// Connects as `id` and is let in; `will` is published by the broker should the connection be lost.
@@ -119,6 +134,11 @@ impl Connection {
                 if let Some(at) = waiting.iter().position(|&(waiting, _)| waiting == id) {
                     answers[waiting.swap_remove(at).1] = answer;
                 }
+            }
+            if !waiting.is_empty() {
+                // A broker's system may hold the next answer back until it has our acknowledgement of this one (RFC 896), and
+                // ours that until we have something to say (RFC 1122 section 4.2.3.2). Without it they are only slower.
+                let _ = SockRef::from(self.stream.tcp()).set_tcp_quickack(true);
             }
         }
     }

@@ -2,7 +2,7 @@
 //! what the broker is to keep. What is to be delivered waits in the outbox, and comes one by one.
 
 use super::board::{Board, Retained};
-use super::connection::{Connection, Message};
+use super::connection::{Connection, Message, WINDOW};
 use super::reason::Refusal;
 use super::topic::Topics;
 use super::{Access, Will};
@@ -194,7 +194,7 @@ async fn serve(
         Ok(answers) => answers.iter().for_each(|answer| complain(own, &here.topic, answer.as_ref())),
         Err(refusal) => return refusal,
     }
-    if let Err(refusal) = tell(own, access, connection).await {
+    if let Err(refusal) = tell(own, access, connection, None).await {
         return refusal;
     }
     tracing::info!(channel = own.channel, broker = access.host, "connected");
@@ -206,7 +206,7 @@ async fn serve(
                 // Nobody is left to send anything; whoever leaves says so otherwise.
                 None => Err(connection.idle().await),
             },
-            () = own.board.changed() => tell(own, access, connection).await,
+            () = own.board.changed() => tell(own, access, connection, None).await.map(|_| ()),
             refusal = connection.idle() => Err(refusal),
         };
         if let Err(refusal) = done {
@@ -217,29 +217,26 @@ async fn serve(
 
 /// Publishes a signal, and before it how things are: who hears it can read that.
 async fn pass_on(own: &Own, access: &Access, connection: &mut Connection, request: Request) -> Result<(), Refusal> {
-    if request.reply.is_closed() {
+    let Request { letter, reply } = request;
+    if reply.is_closed() {
         return Ok(());
     }
-    let lost = |refusal: Refusal, reply: oneshot::Sender<Answer>| {
-        // Nobody waits for it any more: then it is asked for again.
-        let _ = reply.send(refusal.clone().answer(Some(Duration::ZERO)));
-        Err(refusal)
+    let (message, too_large) = match message(own, connection, &letter) {
+        Ok(message) => (Some(message), None),
+        Err(refusal) => (None, Some(refusal)),
     };
-    if let Err(refusal) = tell(own, access, connection).await {
-        return lost(refusal, request.reply);
+    match tell(own, access, connection, message).await {
+        Ok(refused) => {
+            let answer = too_large.or(refused).map_or(Answer::Yes, |refusal| refusal.answer(None));
+            let _ = reply.send(answer);
+            Ok(())
+        }
+        Err(refusal) => {
+            // Nobody waits for it any more: then it is asked for again.
+            let _ = reply.send(refusal.clone().answer(Some(Duration::ZERO)));
+            Err(refusal)
+        }
     }
-    let answer = match message(own, connection, &request.letter) {
-        Err(refusal) => refusal.answer(None),
-        Ok(message) => match within(access.timeout, connection.publish(std::slice::from_ref(&message))).await {
-            Err(refusal) => return lost(refusal, request.reply),
-            Ok(answers) => match answers.into_iter().next().flatten() {
-                None => Answer::Yes,
-                Some(refusal) => Refusal { why: format!("{}: {}", message.topic, refusal.why), ..refusal }.answer(None),
-            },
-        },
-    };
-    let _ = request.reply.send(answer);
-    Ok(())
 }
 
 /// A signal as a message that the broker takes: without its arguments if it is too large with them.
@@ -259,25 +256,41 @@ pub(super) fn message(own: &Own, connection: &Connection, letter: &Letter) -> Re
     }
 }
 
-/// Tells the broker what it is to keep. What it does not take is said, and keeps nothing else waiting.
-async fn tell(own: &Own, access: &Access, connection: &mut Connection) -> Result<(), Refusal> {
+/// Tells the broker what it is to keep, and `signal` after that, in one go where there is little to keep; why it refused that. What the
+/// broker does not keep is said, and keeps nothing else waiting.
+async fn tell(
+    own: &Own,
+    access: &Access,
+    connection: &mut Connection,
+    signal: Option<Message>,
+) -> Result<Option<Refusal>, Refusal> {
     let (untold, too_large): (Vec<Retained>, Vec<Retained>) =
         own.board.untold().into_iter().partition(|retained| connection.is_over(&kept(retained)).is_none());
     for retained in &too_large {
         tracing::warn!(channel = own.channel, topic = retained.topic, "a state is too large for the broker");
         own.board.told(retained);
     }
+    let few = if untold.len() < WINDOW { untold.len() } else { 0 };
+    let (before, last) = untold.split_at(untold.len() - few);
     // As many as are answered for in the time for one.
-    for some in untold.chunks(256) {
+    for some in before.chunks(256) {
         let messages: Vec<Message> = some.iter().map(kept).collect();
         let answers = within(access.timeout, connection.publish(&messages)).await?;
-        for (retained, answer) in some.iter().zip(&answers) {
-            complain(own, &retained.topic, answer.as_ref());
-            // What was refused is asked for again when it changes, or when the broker has forgotten everything.
-            own.board.told(retained);
-        }
+        is_told(own, some, &answers);
     }
-    Ok(())
+    let messages: Vec<Message> = last.iter().map(kept).chain(signal).collect();
+    let answers = within(access.timeout, connection.publish(&messages)).await?;
+    is_told(own, last, &answers);
+    let (Some(message), Some(Some(refusal))) = (messages.get(few), answers.get(few)) else { return Ok(None) };
+    Ok(Some(Refusal { why: format!("{}: {}", message.topic, refusal.why), ..refusal.clone() }))
+}
+
+/// What was refused is asked for again when it changes, or when the broker has forgotten everything.
+fn is_told(own: &Own, states: &[Retained], answers: &[Option<Refusal>]) {
+    for (retained, answer) in states.iter().zip(answers) {
+        complain(own, &retained.topic, answer.as_ref());
+        own.board.told(retained);
+    }
 }
 
 fn kept(retained: &Retained) -> Message {
