@@ -1,5 +1,5 @@
-//! Sending what waits for a channel to its other side: in order, one signal or a few in each attempt, until it says yes or the
-//! first of them is too old.
+//! Sending what waits for a channel to its other side: in order, one signal or a few in each attempt, until it says yes or a
+//! signal is too old.
 //!
 //! What an attempt is depends on the other side; how long to wait for the next one is `retry`'s.
 
@@ -78,75 +78,76 @@ impl<P> Target<P> {
 pub(super) async fn run(outbox: &Outbox, target: &Target<impl Peer + Send>) {
     let mut pace = Pace::new();
     let mut failing = false;
-    while let Some(letters) = next(outbox, target).await {
+    while let Some(letters) = next(outbox, target, failing).await {
         let Some(first) = letters.first() else { continue };
+        // A reload may have changed who takes them.
+        if outbox.is_dropped() || letters.len() > target.peer().at_once() {
+            continue;
+        }
         let expires = Instant::from_std(first.expires);
-        loop {
-            if outbox.is_dropped() {
-                break;
-            }
-            let at = pace.not_before.min(expires);
-            // A timer goes by milliseconds, and waits for the next one even when its time has come.
-            if at > Instant::now() {
-                tokio::select! {
-                    () = tokio::time::sleep_until(at) => {}
-                    () = outbox.closed() => {}
-                    () = outbox.stirred() => {
-                        pace = Pace::new();
-                        continue;
-                    }
-                }
-            }
-            if Instant::now() >= expires {
-                tracing::debug!(channel = outbox.name(), id = first.id(), "gives a signal up");
-                outbox.too_old();
-                break;
-            }
-            match target.peer().attempt(&letters).await {
-                Answer::Yes => {
-                    outbox.accepted(&letters, Instant::now().into_std());
+        let at = pace.not_before.min(expires);
+        // A timer goes by milliseconds, and waits for the next one even when its time has come.
+        if at > Instant::now() {
+            tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = outbox.closed() => {}
+                () = outbox.stirred() => {
                     pace = Pace::new();
-                    if std::mem::take(&mut failing) {
-                        tracing::info!(channel = outbox.name(), "accepted again");
-                    }
-                    break;
-                }
-                Answer::Gone => {
-                    tracing::error!(
-                        channel = outbox.name(),
-                        "the receiver is gone (410): disabled until the next reload, or `oopsd outbox retry`"
-                    );
-                    outbox.attempt_failed("410 Gone", None);
-                    outbox.disable();
-                    break;
-                }
-                Answer::No { why, retry_after, overloaded } => {
-                    let delay = pace.failed(retry_after, overloaded);
-                    outbox.attempt_failed(&why, Some(pace.not_before.into_std()));
-                    if std::mem::replace(&mut failing, true) {
-                        tracing::debug!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
-                    } else {
-                        tracing::warn!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
-                    }
+                    continue;
                 }
             }
-            if outbox.is_kept() {
-                // The next start goes on here; what is behind it may not overtake it.
-                return;
+        }
+        if Instant::now() >= expires {
+            tracing::debug!(channel = outbox.name(), id = first.id(), "gives a signal up");
+            outbox.too_old();
+            continue;
+        }
+        match target.peer().attempt(&letters).await {
+            Answer::Yes => {
+                outbox.accepted(&letters, Instant::now().into_std());
+                pace = Pace::new();
+                if std::mem::take(&mut failing) {
+                    tracing::info!(channel = outbox.name(), "accepted again");
+                }
+                continue;
             }
-            if outbox.is_closing() {
-                outbox.failed();
-                break;
+            Answer::Gone => {
+                tracing::error!(
+                    channel = outbox.name(),
+                    "the receiver is gone (410): disabled until the next reload, or `oopsd outbox retry`"
+                );
+                outbox.attempt_failed("410 Gone", None);
+                outbox.disable();
+                continue;
             }
+            Answer::No { why, retry_after, overloaded } => {
+                let delay = pace.failed(retry_after, overloaded);
+                outbox.attempt_failed(&why, Some(pace.not_before.into_std()));
+                if std::mem::replace(&mut failing, true) {
+                    tracing::debug!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
+                } else {
+                    tracing::warn!(channel = outbox.name(), id = first.id(), why, ?delay, "not accepted");
+                }
+            }
+        }
+        if outbox.is_kept() {
+            // The next start goes on here; what is behind it may not overtake it.
+            return;
+        }
+        // Of several, each has one attempt alone.
+        if outbox.is_closing() && letters.len() == 1 {
+            outbox.failed();
         }
     }
 }
 
-/// The next letters; in between, the other side is told again how things are, as often as it wants.
-async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>) -> Option<Vec<Letter>> {
+/// The next letters; in between, the other side is told again how things are, as often as it wants. After a no it is one
+/// letter: which of several it was about is not known, and what is not tried may still be folded.
+async fn next(outbox: &Outbox, target: &Target<impl Peer + Send>, failing: bool) -> Option<Vec<Letter>> {
     loop {
-        let (again, most) = (target.peer().again(), target.peer().at_once());
-        let Some(at) = again else { return outbox.next(most).await };
+        let peer = target.peer();
+        let most = if failing { 1 } else { peer.at_once() };
+        let Some(at) = peer.again() else { return outbox.next(most).await };
         tokio::select! {
             biased;
             letters = outbox.next(most) => return letters,
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn several_that_go_together_are_sent_again_together_and_one_that_is_too_old_takes_none_with_it() {
+    async fn of_several_that_went_together_the_first_is_sent_again_alone_and_gives_up_alone() {
         let peer = Told { at_once: 3, ..Told::new([no(None), Answer::Yes]) };
         let (outbox, seen) = posted(peer, 4).await;
         assert_eq!(seen, [1, 2, 3, 1, 2, 3, 4]);
@@ -216,7 +217,7 @@ mod tests {
         pushed(&outbox, [2]);
         until_none_waits(&outbox, &target).await;
         assert_eq!((outbox.status().sent, outbox.status().failed), (1, 1));
-        assert_eq!(target.peer().seen(), [1, 2, 1, 2, 2]);
+        assert_eq!(target.peer().seen(), [1, 2, 1, 2]);
     }
 
     #[tokio::test(start_paused = true)]

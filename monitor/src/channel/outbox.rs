@@ -33,6 +33,8 @@ use tokio::sync::{Notify, watch};
 const FOLDER: &str = "outbox";
 /// A disk that takes longer than this keeps no signal waiting: it is sent, and may come again after a crash.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of what is taken together: half of the least that a receiver's system begins with to take, which it widens for more.
+const TOGETHER: usize = 32 << 10;
 /// Of an answer, so many characters are kept.
 const ANSWER: usize = 200;
 /// What an earlier run left is tried for so long at least, whatever the wall clock says of its age.
@@ -115,6 +117,7 @@ impl Outbox {
                 let mut queue = self.queue();
                 if let Some(&last) = self.ready(&queue, most).last() {
                     queue.taken = Some(last);
+                    queue.tried = queue.tried.max(queue.taken);
                     return Some(queue.under_way().into_iter().map(|number| queue.letter(number)).collect());
                 }
                 match queue.waiting.values().next() {
@@ -133,16 +136,20 @@ impl Outbox {
         self.next(1).await?.pop()
     }
 
-    /// The first that may be sent now: one, or more while there is room for as much again.
+    /// The first that may be sent now: one, or more while there is room for as much again. Where only the newest of each
+    /// condition is wanted it is one: what is under way cannot be folded.
     fn ready(&self, queue: &Queue, most: usize) -> Vec<u64> {
         let (is_durable, now) = (self.is_durable(), now());
         let is_ready = |entry: &Entry| entry.disk == Disk::Has || !is_durable || entry.crossed + PATIENCE <= now;
-        let most = most.min(queue.waits.count / 2).max(1);
+        let most = match queue.waits.deliver {
+            Deliver::Every => most.min(queue.waits.count / 2).max(1),
+            Deliver::Latest => 1,
+        };
         let mut bytes = 0;
         let mut ready = Vec::new();
         for (&number, entry) in queue.waiting.iter().take(most) {
             bytes += entry.kept.text.len();
-            if !is_ready(entry) || (!ready.is_empty() && bytes > queue.waits.bytes / 2) {
+            if !is_ready(entry) || (!ready.is_empty() && bytes > TOGETHER.min(queue.waits.bytes / 2)) {
                 break;
             }
             ready.push(number);

@@ -72,32 +72,24 @@ impl Other {
     }
 }
 
-impl Other {
-    async fn give(&self, letter: &Letter) -> Answer {
-        match self {
-            Self::Exec(exec) => exec.attempt(letter).await,
-            Self::Webhook(webhook) => webhook.attempt(letter).await,
-            Self::Dbus(dbus) => dbus.attempt(letter).await,
-            Self::Notify(notify) => notify.attempt(letter).await,
-            #[cfg(feature = "dots")]
-            Self::Dots(dots) => dots.attempt(letter).await,
-            Self::Syslog(syslog) => syslog.attempt(std::slice::from_ref(letter)).await,
-            Self::Mqtt(mqtt) => mqtt.attempt(letter).await,
-        }
-    }
-}
-
 impl Peer for Other {
     fn at_once(&self) -> usize {
         if let Self::Syslog(syslog) = self { syslog.at_once() } else { 1 }
     }
 
     async fn attempt(&self, letters: &[Letter]) -> Answer {
-        if let Self::Syslog(syslog) = self {
-            return syslog.attempt(letters).await;
-        }
         for letter in letters {
-            let answer = self.give(letter).await;
+            let answer = match self {
+                Self::Exec(exec) => exec.attempt(letter).await,
+                Self::Webhook(webhook) => webhook.attempt(letter).await,
+                Self::Dbus(dbus) => dbus.attempt(letter).await,
+                Self::Notify(notify) => notify.attempt(letter).await,
+                #[cfg(feature = "dots")]
+                Self::Dots(dots) => dots.attempt(letter).await,
+                Self::Mqtt(mqtt) => mqtt.attempt(letter).await,
+                // It takes all of them together.
+                Self::Syslog(syslog) => return syslog.attempt(letters).await,
+            };
             if answer != Answer::Yes {
                 return answer;
             }

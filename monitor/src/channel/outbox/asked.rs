@@ -69,6 +69,7 @@ impl Outbox {
                     queue.dropped += 1;
                     queue.lost += entry.kept.stands_for();
                     dropped.dropped += 1;
+                    dropped.trying |= Some(number) <= queue.tried;
                 }
             }
         }

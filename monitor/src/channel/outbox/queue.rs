@@ -29,7 +29,9 @@ pub(super) struct Queue {
     pub(super) gone: Vec<u64>,
     /// Letters were taken and not answered for yet: the first that wait, up to this one.
     pub(super) taken: Option<u64>,
-    /// Those of them that an operator dropped.
+    /// The last that ever was.
+    pub(super) tried: Option<u64>,
+    /// Those of what is taken that an operator dropped.
     pub(super) condemned: BTreeSet<u64>,
     /// The last answer, while it is a no, and when the next attempt is.
     pub(super) answer: Option<(String, Option<Instant>)>,
@@ -86,6 +88,7 @@ impl Queue {
             writing: Vec::new(),
             gone: Vec::new(),
             taken: None,
+            tried: None,
             condemned: BTreeSet::new(),
             answer: None,
             given_up: GivenUp::default(),

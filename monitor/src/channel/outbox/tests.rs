@@ -69,6 +69,18 @@ async fn what_is_taken_together_leaves_room_for_as_many_bytes_again() {
 }
 
 #[tokio::test]
+async fn one_is_taken_where_the_others_may_still_be_folded() {
+    let outbox = outbox(Waits { deliver: Deliver::Latest, ..Waits::default() });
+    for (seq, condition) in [(1, "a"), (2, "b"), (3, "b")] {
+        let signal = Signal { condition: condition.into(), ..signal(seq) };
+        outbox.push(seq, &signal, &encode(&signal, &sender(), &Moment::default()), now());
+    }
+    assert_eq!(taken(&outbox, 64).await, [1]);
+    outbox.accepted(&[letter(1)], now());
+    assert_eq!(taken(&outbox, 64).await, [3]);
+}
+
+#[tokio::test]
 async fn of_a_condition_only_the_newest_waits_where_the_latest_is_wanted() {
     let outbox = outbox(Waits { deliver: Deliver::Latest, ..Waits::default() });
     pushed(&outbox, 1..=1);

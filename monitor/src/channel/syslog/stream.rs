@@ -40,8 +40,10 @@ pub(super) struct Stream {
     sent: VecDeque<Sent>,
     /// The bytes of all of that.
     bytes: usize,
-    /// The ids of the last of it, while there is no yes for them.
+    /// The ids of the last of it, while they are not acknowledged.
     asked: Vec<String>,
+    /// The ids of what was acknowledged later than its attempt lasted: it is asked for once more.
+    early: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -52,7 +54,15 @@ struct Sent {
 
 impl Stream {
     pub(super) const fn new(place: Place) -> Self {
-        Self { place, link: None, out: VecDeque::new(), sent: VecDeque::new(), bytes: 0, asked: Vec::new() }
+        Self {
+            place,
+            link: None,
+            out: VecDeque::new(),
+            sent: VecDeque::new(),
+            bytes: 0,
+            asked: Vec::new(),
+            early: Vec::new(),
+        }
     }
 
     /// Sends messages, each with its id, or goes on with those whose last attempt was given up.
@@ -62,8 +72,9 @@ impl Stream {
         messages: &[(String, String)],
     ) -> io::Result<()> {
         self.look_for_an_end(client).await;
+        self.take_back();
         for (id, message) in messages {
-            if !self.asked.contains(id) {
+            if !self.asked.contains(id) && !self.early.contains(id) {
                 // RFC 6587 section 3.4.1.
                 let frame = format!("{} {message}", message.len()).into_bytes();
                 if self.link.is_some() {
@@ -75,7 +86,12 @@ impl Stream {
             }
         }
         self.flush(client).await.inspect_err(|error| self.broken(error))?;
-        self.asked.clear();
+        // Only now: what was acknowledged a moment ago may still be lost.
+        let asked = self.asked.len();
+        self.sent.iter_mut().rev().take(asked).for_each(|sent| sent.at = Instant::now());
+        self.early.append(&mut self.asked);
+        self.early.retain(|early| !messages.iter().any(|(id, _)| id == early));
+        self.early.drain(..self.early.len().saturating_sub(super::TOGETHER));
         self.forget();
         Ok(())
     }
@@ -89,6 +105,7 @@ impl Stream {
     /// Looks whether the connection is still there; if not, sends again what may be lost.
     pub(super) async fn look(&mut self, client: Option<&Arc<ClientConfig>>) -> io::Result<()> {
         self.look_for_an_end(client).await;
+        self.take_back();
         if self.link.is_none() && !self.sent.is_empty() {
             self.flush(client).await.inspect_err(|error| self.broken(error))?;
         }
@@ -138,12 +155,19 @@ impl Stream {
 
     /// The connection is over: only what may be lost stays.
     fn broken(&mut self, error: &io::Error) {
-        // These come again from the queue.
-        for _ in self.asked.drain(..) {
-            self.bytes -= self.sent.pop_back().map_or(0, |sent| sent.frame.len());
-        }
-        if self.link.take().is_some() && error.kind() == io::ErrorKind::UnexpectedEof {
+        let was_linked = self.link.take().is_some();
+        self.take_back();
+        if was_linked && error.kind() == io::ErrorKind::UnexpectedEof {
             self.drop_before(UNDER_WAY);
+        }
+    }
+
+    /// With no link, nothing went out of what was asked for: if it is still to be sent, it comes again from the queue.
+    fn take_back(&mut self) {
+        if self.link.is_none() {
+            for _ in self.asked.drain(..) {
+                self.bytes -= self.sent.pop_back().map_or(0, |sent| sent.frame.len());
+            }
         }
     }
 
