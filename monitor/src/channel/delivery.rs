@@ -221,6 +221,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn closing_fails_of_several_only_what_is_refused_alone() {
+        let answers = [no(None), Answer::Yes, no(None), no(None), Answer::Yes];
+        let target = Target::new(Told { at_once: 3, ..Told::new(answers) });
+        let outbox = outbox(Waits::default());
+        pushed(&outbox, 1..=3);
+        outbox.close();
+        run(&outbox, &target).await;
+        assert_eq!(target.peer().seen(), [1, 2, 3, 1, 2, 3, 2, 3]);
+        assert_eq!((outbox.status().sent, outbox.status().failed), (2, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_to_who_takes_fewer_gives_it_no_more() {
+        let (outbox, target) = (outbox(Waits::default()), Target::new(Told { at_once: 2, ..Told::new([]) }));
+        tokio::join!(run(&outbox, &target), async {
+            // The worker waits by now, for two.
+            target.replace(Told::new([]));
+            pushed(&outbox, 1..=2);
+            outbox.close();
+        });
+        assert_eq!(target.peer().seen(), [1, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_receiver_that_is_gone_gets_nothing_more() {
         let (outbox, seen) = posted(Told::new([Answer::Gone]), 3).await;
         assert_eq!(seen, [1]);
@@ -337,6 +361,7 @@ mod tests {
         }
 
         async fn attempt(&self, letters: &[Letter]) -> Answer {
+            assert!(letters.len() <= self.at_once);
             self.seen.lock().unwrap().extend(letters.iter().map(|letter| letter.signal.seq));
             self.answers.lock().unwrap().pop_front().unwrap_or(Answer::Yes)
         }

@@ -2,7 +2,10 @@
 
 use super::*;
 use socket2::{Domain, Socket, Type};
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -100,9 +103,11 @@ async fn several_go_together_and_who_comes_to_them_later_repeats_none() {
     let all: Vec<_> =
         (0..=40).map(|number| message(&format!("x{number}"), &format!("{number} {}", "z".repeat(1_000_000)))).collect();
     assert!(timeout(Duration::from_secs(1), stream.send(None, &all[..40])).await.is_err());
-    // The next one is about the first of them, and gets the answer for all.
+    // The next one is about the first of them, and gets the answer for all: they are under way until then.
+    stream.sent.iter_mut().for_each(|sent| sent.at -= UNDER_WAY);
     let mut got = tokio::join!(frames(&mut peer, 40), async { stream.send(None, &all[..1]).await.unwrap() }).0;
     assert_eq!(stream.early.len(), 39);
+    assert!(stream.sent.iter().all(|sent| sent.at.elapsed() < UNDER_WAY));
     stream.send(None, &all[1..]).await.unwrap();
     got.extend(frames(&mut peer, 1).await);
     assert!(got.iter().eq(all.iter().map(|(_, text)| text)));
@@ -121,6 +126,24 @@ async fn what_was_asked_for_together_and_broke_comes_again_from_the_queue_alone(
     stream.send(None, &three).await.unwrap_err();
     assert!(stream.asked.is_empty() && stream.sent.iter().all(|sent| sent.frame == b"3 one"), "{stream:?}");
     assert_eq!(stream.bytes, stream.sent.iter().map(|sent| sent.frame.len()).sum::<usize>());
+}
+
+#[tokio::test]
+async fn what_never_went_out_is_not_sent_unless_it_is_asked_for_again() {
+    let (listener, mut stream) = pair().await;
+    let two = [message("1", "one"), message("2", "two")];
+    // Given up while it connects.
+    {
+        let mut attempt = pin!(stream.send(None, &two));
+        assert!(poll_fn(|context| Poll::Ready(attempt.as_mut().poll(context).is_pending())).await);
+    }
+    assert_eq!((stream.asked.len(), stream.link.is_none()), (2, true));
+    drop(listener.accept().await.unwrap());
+    // An operator has dropped both.
+    stream.send(None, &[message("3", "three")]).await.unwrap();
+    let mut peer = listener.accept().await.unwrap().0;
+    assert_eq!(frames(&mut peer, 1).await, ["three"]);
+    assert_eq!((stream.sent.len(), stream.bytes), (1, "5 three".len()));
 }
 
 #[tokio::test]
