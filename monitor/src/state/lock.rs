@@ -4,9 +4,14 @@ use super::Error;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The name of the file in the directory.
 const NAME: &str = "lock";
+/// How long a lock is waited for whose process is gone: one that is killed as it starts a program leaves it to that until it runs.
+const LEFT: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Held until dropped.
 #[derive(Debug)]
@@ -27,12 +32,19 @@ impl Lock {
         };
         let failed = |source| Error::Directory { directory: directory.to_owned(), source };
         let file = file.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Taken { directory: directory.to_owned(), pid: pid(&file) });
+        let began = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    let pid = pid(&file);
+                    if began.elapsed() > LEFT || pid.is_none_or(is_there) {
+                        return Err(Error::Taken { directory: directory.to_owned(), pid });
+                    }
+                    thread::sleep(LOOK);
+                }
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
         let mut lock = Self(file);
         if let Err(error) = lock.sign() {
@@ -46,6 +58,10 @@ impl Lock {
         self.0.rewind()?;
         writeln!(self.0, "{}", std::process::id())
     }
+}
+
+fn is_there(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 fn pid(mut file: &File) -> Option<u32> {
@@ -68,5 +84,23 @@ mod tests {
         assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
         drop(first);
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_process_left_to_its_child_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut gone = std::process::Command::new("true").spawn().unwrap();
+        gone.wait().unwrap();
+        let mut left = File::create(folder.path().join(NAME)).unwrap();
+        left.lock().unwrap();
+        writeln!(left, "{}", gone.id()).unwrap();
+        let error = Lock::take(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(&format!("pid {}", gone.id())), "{error}");
+        thread::scope(|scope| {
+            let taken = scope.spawn(|| Lock::take(folder.path()).map(drop));
+            thread::sleep(LOOK);
+            drop(left);
+            taken.join().unwrap().unwrap();
+        });
     }
 }
