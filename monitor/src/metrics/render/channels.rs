@@ -35,7 +35,7 @@ pub(super) fn put(text: &mut Text, channels: &[channel::Status]) {
     let mut family = text.family(
         "oopsd_channel_disabled",
         Type::Gauge,
-        "Whether the other side said that it is gone, so that nothing is sent until the next reload.",
+        "Whether the other side said that it is gone, so that nothing is sent until the next reload, or `oopsd outbox retry`.",
     );
     for status in channels {
         family.put(&[("channel", &status.channel)], u8::from(status.disabled));
