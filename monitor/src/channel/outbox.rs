@@ -34,7 +34,7 @@ const FOLDER: &str = "outbox";
 /// A disk that takes longer than this keeps no signal waiting: it is sent, and may come again after a crash.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Bytes of what is taken together: half of the least that a receiver's system begins with to take, which it widens for more.
-const TOGETHER: usize = 32 << 10;
+const AT_ONCE_BYTES: usize = 32 << 10;
 /// Of an answer, so many characters are kept.
 const ANSWER: usize = 200;
 /// What an earlier run left is tried for so long at least, whatever the wall clock says of its age.
@@ -149,7 +149,7 @@ impl Outbox {
         let mut ready = Vec::new();
         for (&number, entry) in queue.waiting.iter().take(most) {
             bytes += entry.kept.text.len();
-            if !is_ready(entry) || (!ready.is_empty() && bytes > TOGETHER.min(queue.waits.bytes / 2)) {
+            if !is_ready(entry) || (!ready.is_empty() && bytes > AT_ONCE_BYTES.min(queue.waits.bytes / 2)) {
                 break;
             }
             ready.push(number);
