@@ -1,26 +1,26 @@
 //! Signals to syslog: RFC 5424 over UDP (RFC 5426), TCP with octet counting (RFC 6587) or TLS (RFC 5425), or to the socket of
 //! this host.
 //!
-//! Syslog has no answer. What counts as one differs: `datagram` says it of UDP and of the socket, `stream` of TCP and TLS.
+//! Syslog has no answer. What counts as one differs: `udp` says it of UDP, `line` of all others.
 //! What is in a message is `message`'s.
 
-mod datagram;
+mod line;
 mod message;
-mod stream;
+mod udp;
 
 use super::delivery::Answer;
 use super::letter::Letter;
 use super::{Error, tls};
-use datagram::Udp;
+use line::{Line, To};
 use rustls::ClientConfig;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use stream::Stream;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use udp::Udp;
 
 /// A syslog as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,8 +97,8 @@ pub enum Format {
     Cef,
 }
 
-/// How many signals go out by a stream before its acknowledgement is waited for.
-const TOGETHER: usize = 64;
+/// How many signals go out by a line before its acknowledgement is waited for.
+const AT_ONCE: usize = 64;
 
 /// A syslog that can be sent to.
 #[derive(Debug)]
@@ -111,9 +111,8 @@ pub(super) struct Settings {
 
 #[derive(Debug)]
 enum Link {
-    Local(PathBuf),
     Udp(Mutex<Udp>),
-    Stream(Mutex<Stream>),
+    Line(Mutex<Line>),
 }
 
 impl Settings {
@@ -127,9 +126,9 @@ impl Settings {
             Address::Local(_) | Address::Udp(_) | Address::Tcp(_) => None,
         };
         let link = match &config.address {
-            Address::Local(path) => Link::Local(path.clone()),
             Address::Udp(place) => Link::Udp(Mutex::new(Udp::new(place.clone()))),
-            Address::Tcp(place) | Address::Tls(place, _) => Link::Stream(Mutex::new(Stream::new(place.clone()))),
+            Address::Local(path) => Link::Line(Mutex::new(Line::new(To::Socket(path.clone())))),
+            Address::Tcp(place) | Address::Tls(place, _) => Link::Line(Mutex::new(Line::new(To::Host(place.clone())))),
         };
         Ok(Self { config: config.clone(), client, link: Arc::new(link) })
     }
@@ -146,33 +145,29 @@ impl Settings {
     }
 
     async fn send(&self, letters: &[Letter]) -> io::Result<()> {
-        let remote = |letter: &Letter| message::remote(letter, &self.config);
+        let message = match &self.config.address {
+            Address::Local(_) => message::local,
+            Address::Udp(_) | Address::Tcp(_) | Address::Tls(..) => message::remote,
+        };
+        let messages = letters.iter().map(|letter| (letter.id(), message(letter, &self.config)));
         match &*self.link {
-            Link::Local(path) => {
-                for letter in letters {
-                    datagram::local(path, &message::local(letter, &self.config)).await?;
-                }
-            }
             Link::Udp(udp) => {
-                for letter in letters {
-                    udp.lock().await.send(&remote(letter)).await?;
+                for (_, message) in messages {
+                    udp.lock().await.send(&message).await?;
                 }
             }
-            Link::Stream(stream) => {
-                let messages: Vec<_> = letters.iter().map(|letter| (letter.id(), remote(letter))).collect();
-                stream.lock().await.send(self.client.as_ref(), &messages).await?;
-            }
+            Link::Line(line) => line.lock().await.send(self.client.as_ref(), &messages.collect::<Vec<_>>()).await?,
         }
         Ok(())
     }
 }
 
 impl Settings {
-    /// How many signals one attempt may give it: of a stream, an acknowledgement is waited for once for all of them.
+    /// How many signals one attempt may give it: by a line, an acknowledgement is waited for once for all of them.
     pub(super) fn at_once(&self) -> usize {
         match &*self.link {
-            Link::Local(_) | Link::Udp(_) => 1,
-            Link::Stream(_) => TOGETHER,
+            Link::Udp(_) => 1,
+            Link::Line(_) => AT_ONCE,
         }
     }
 
@@ -183,15 +178,15 @@ impl Settings {
 
     /// When it is to be looked at.
     pub(super) fn again(&self) -> Option<Instant> {
-        let Link::Stream(stream) = &*self.link else { return None };
+        let Link::Line(line) = &*self.link else { return None };
         // Nobody else holds it but an attempt, and that is over.
-        stream.try_lock().ok()?.look_at()
+        line.try_lock().ok()?.look_at()
     }
 
     /// Looks whether it is still there.
     pub(super) async fn remind(&self) -> Answer {
-        let Link::Stream(stream) = &*self.link else { return Answer::Yes };
-        let look = async { stream.lock().await.look(self.client.as_ref()).await };
+        let Link::Line(line) = &*self.link else { return Answer::Yes };
+        let look = async { line.lock().await.look(self.client.as_ref()).await };
         answer(tokio::time::timeout(self.config.timeout, look).await, self.config.timeout)
     }
 }

@@ -1,6 +1,7 @@
 //! One connection: what is written, what the other system has acknowledged, and whether it is over.
 
-use super::super::Place;
+use super::local::Local;
+use super::{Place, To};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ProtocolVersion};
 use socket2::{SockRef, TcpKeepalive};
@@ -35,16 +36,25 @@ pub(super) struct Link {
 enum Way {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    Local(Local),
 }
 
 impl Link {
-    pub(super) async fn open(place: &Place, client: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+    pub(super) async fn open(to: &To, client: Option<&Arc<ClientConfig>>) -> io::Result<Self> {
+        let way = match to {
+            To::Host(place) => Self::to_host(place, client).await?,
+            To::Socket(path) => Way::Local(Local::open(path)?),
+        };
+        Ok(Self { way, client: client.cloned() })
+    }
+
+    async fn to_host(place: &Place, client: Option<&Arc<ClientConfig>>) -> io::Result<Way> {
         let tcp = TcpStream::connect((place.host.as_str(), place.port)).await?;
         tcp.set_nodelay(true)?;
         let socket = SockRef::from(&tcp);
         socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 3))?;
         socket.set_tcp_user_timeout(Some(SILENCE))?;
-        let way = match client {
+        Ok(match client {
             None => Way::Plain(tcp),
             Some(client) => {
                 let name = ServerName::try_from(place.host.clone()).map_err(io::Error::other)?;
@@ -52,8 +62,7 @@ impl Link {
                 is_taken(&mut tls).await?;
                 Way::Tls(Box::new(tls))
             }
-        };
-        Ok(Self { way, client: client.cloned() })
+        })
     }
 
     /// Whether it was made with this.
@@ -61,11 +70,17 @@ impl Link {
         self.client.as_ref().map(Arc::as_ptr) == client.map(Arc::as_ptr)
     }
 
-    /// Takes some of it.
+    /// Whether it is to a socket of this host.
+    pub(super) const fn is_local(&self) -> bool {
+        matches!(self.way, Way::Local(_))
+    }
+
+    /// Takes some of it: counted messages, one behind the other.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.way {
             Way::Plain(tcp) => tcp.write(bytes).await,
             Way::Tls(tls) => tls.write(bytes).await,
+            Way::Local(local) => local.write(bytes).await,
         }
     }
 
@@ -74,23 +89,28 @@ impl Link {
         match &mut self.way {
             Way::Plain(tcp) => tcp.flush().await,
             Way::Tls(tls) => tls.flush().await,
+            Way::Local(_) => Ok(()),
         }
     }
 
-    /// Bytes that the other system has not said it has.
+    /// Bytes that the other system has not said it has, or that the reader of a socket of this host has not read.
     pub(super) fn unacknowledged(&self) -> io::Result<libc::c_int> {
-        if let Some(error) = self.tcp().take_error()? {
+        let socket = self.socket();
+        if let Some(error) = socket.take_error()? {
             return Err(error);
         }
         let mut bytes: libc::c_int = 0;
         // SAFETY: the descriptor is open as long as the link, and this request (SIOCOUTQ) writes one int.
-        let result = unsafe { libc::ioctl(self.tcp().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
         if result == 0 { Ok(bytes) } else { Err(io::Error::last_os_error()) }
     }
 
     /// Why it is over, if it is; `UnexpectedEof` if the other side has hung up in good order. What is said there is not
     /// looked at: syslog says nothing.
     pub(super) async fn end(&mut self) -> Option<io::Error> {
+        if let Way::Local(local) = &self.way {
+            return local.end();
+        }
         let mut buffer = [0; 1024];
         if let Way::Tls(tls) = &mut self.way {
             let mut read = ReadBuf::new(&mut buffer);
@@ -102,11 +122,11 @@ impl Link {
             }
         }
         // Of the socket itself: what the runtime knows of it may be older.
-        let socket = SockRef::from(self.tcp());
+        let socket = self.socket();
         let mut buffer = [MaybeUninit::uninit(); 1024];
         let got = match self.way {
-            Way::Plain(_) => socket.recv(&mut buffer),
             Way::Tls(_) => socket.peek(&mut buffer),
+            Way::Plain(_) | Way::Local(_) => socket.recv(&mut buffer),
         };
         match got {
             Ok(0) => Some(io::ErrorKind::UnexpectedEof.into()),
@@ -116,10 +136,11 @@ impl Link {
         }
     }
 
-    fn tcp(&self) -> &TcpStream {
+    fn socket(&self) -> SockRef<'_> {
         match &self.way {
-            Way::Plain(tcp) => tcp,
-            Way::Tls(tls) => tls.get_ref().0,
+            Way::Plain(tcp) => SockRef::from(tcp),
+            Way::Tls(tls) => SockRef::from(tls.get_ref().0),
+            Way::Local(local) => local.socket(),
         }
     }
 }

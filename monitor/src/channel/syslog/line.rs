@@ -1,18 +1,22 @@
-//! Syslog by a stream: TCP with octet counting, alone or under TLS.
+//! Syslog by what says when a message has arrived: TCP with octet counting, alone or under TLS, and the socket of this host.
 //!
-//! Yes is that the other system has acknowledged all bytes. It may still lose them: a program that is killed has not read
-//! all that its system took for it. So what was sent last is kept, and sent again once the connection has broken: all of
-//! it after a reset or a silence, of an orderly end only what was under way then. An attempt that takes too long ends
-//! nothing: the next one goes on where it was, so that a slow receiver gets nothing twice. Acknowledgements take a round
-//! trip: several messages wait for one together.
+//! Yes is that the other system has acknowledged all bytes, or that the reader of the socket has read them. They may still be lost:
+//! a program that is killed has not read all that its system took for it, nor dealt with all that it has read. So what was sent
+//! last is kept, and sent again once the connection has broken: all of it after a reset or a silence, of an orderly end, and of
+//! a reader that is another now, only what was under way then. An attempt that takes too long ends nothing: the next one
+//! goes on where it was, so that a slow receiver gets nothing twice. Acknowledgements take a round trip: several messages
+//! wait for one together.
 
 mod link;
+mod local;
 
 use super::Place;
 use link::Link;
 use rustls::ClientConfig;
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -29,10 +33,19 @@ const UNDER_WAY: Duration = Duration::from_secs(5);
 const KEPT: Duration = Duration::from_mins(10);
 const MOST: usize = 256 << 10;
 
-/// A stream to a syslog, connected or not.
+/// Where it leads.
 #[derive(Debug)]
-pub(super) struct Stream {
-    place: Place,
+pub(super) enum To {
+    /// By TCP.
+    Host(Place),
+    /// To a socket of this host.
+    Socket(PathBuf),
+}
+
+/// A line to a syslog, connected or not.
+#[derive(Debug)]
+pub(super) struct Line {
+    to: To,
     link: Option<Link>,
     /// What the link has not taken yet.
     out: VecDeque<u8>,
@@ -52,10 +65,10 @@ struct Sent {
     frame: Vec<u8>,
 }
 
-impl Stream {
-    pub(super) const fn new(place: Place) -> Self {
+impl Line {
+    pub(super) const fn new(to: To) -> Self {
         Self {
-            place,
+            to,
             link: None,
             out: VecDeque::new(),
             sent: VecDeque::new(),
@@ -91,7 +104,7 @@ impl Stream {
         self.sent.iter_mut().rev().take(asked).for_each(|sent| sent.at = Instant::now());
         self.early.append(&mut self.asked);
         self.early.retain(|early| !messages.iter().any(|(id, _)| id == early));
-        self.early.drain(..self.early.len().saturating_sub(super::TOGETHER));
+        self.early.drain(..self.early.len().saturating_sub(super::AT_ONCE));
         self.forget();
         Ok(())
     }
@@ -116,10 +129,10 @@ impl Stream {
     /// Until the other system has all.
     async fn flush(&mut self, client: Option<&Arc<ClientConfig>>) -> io::Result<()> {
         if self.link.is_none() {
-            let link = Link::open(&self.place, client).await?;
+            let link = Link::open(&self.to, client).await?;
             let again = self.sent.len().saturating_sub(self.asked.len());
             if again > 0 {
-                tracing::info!(to = %self.place, signals = again, "sends again what may be lost");
+                tracing::info!(to = %self.to, signals = again, "sends again what may be lost");
             }
             self.out.clear();
             for sent in &mut self.sent {
@@ -172,8 +185,9 @@ impl Stream {
     }
 
     fn forget(&mut self) {
-        if self.link.is_some() {
-            self.drop_before(KEPT);
+        if let Some(link) = &self.link {
+            // That there is another reader is no reset, and each has what the one before it has read.
+            self.drop_before(if link.is_local() { UNDER_WAY } else { KEPT });
             while self.bytes > MOST && self.sent.len() > 1 {
                 self.bytes -= self.sent.pop_front().map_or(0, |sent| sent.frame.len());
             }
@@ -183,6 +197,15 @@ impl Stream {
     fn drop_before(&mut self, age: Duration) {
         while let Some(sent) = self.sent.pop_front_if(|sent| sent.at.elapsed() > age) {
             self.bytes -= sent.frame.len();
+        }
+    }
+}
+
+impl fmt::Display for To {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(place) => place.fmt(to),
+            Self::Socket(path) => path.display().fmt(to),
         }
     }
 }

@@ -1,27 +1,19 @@
-//! Syslog by datagrams: UDP, and the socket of this host.
+//! Syslog by UDP, which says yes once a datagram is on its way.
 //!
-//! A socket of this host has taken a datagram, or it says no: it waits while its reader is behind. UDP says yes once it is on its
-//! way; that nobody listens there is known only if the other host says so (ICMP), and it is given a moment for that after
-//! the first datagram and after each that was refused.
+//! That nobody listens there is known only if the other host says so (ICMP), and it is given a moment for that after the first
+//! datagram and after each that was refused.
 
 use super::Place;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
-use tokio::net::{UdpSocket, UnixDatagram, lookup_host};
+use tokio::net::{UdpSocket, lookup_host};
 use tokio::time::{Instant, timeout};
 
 /// How long the other host may take to say that nobody listens.
 const LISTEN: Duration = Duration::from_millis(300);
 /// How long a name stands for the same address.
 const KEPT: Duration = Duration::from_secs(60);
-
-pub(super) async fn local(path: &Path, message: &str) -> io::Result<()> {
-    let socket = UnixDatagram::unbound()?;
-    socket.connect(path)?;
-    socket.send(message.as_bytes()).await.map(|_| ())
-}
 
 /// Where datagrams go.
 #[derive(Debug)]
@@ -85,22 +77,5 @@ mod tests {
         udp.send("two").await.unwrap();
         assert_eq!(udp.send("three").await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(udp.send("three").await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    }
-
-    #[tokio::test]
-    async fn a_socket_that_is_not_there_is_said_and_one_that_is_gets_all() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        assert_eq!(local(&path, "one").await.unwrap_err().kind(), io::ErrorKind::NotFound);
-        let reader = UnixDatagram::bind(&path).unwrap();
-        local(&path, "two").await.unwrap();
-        let mut buffer = [0; 16];
-        assert_eq!(reader.recv(&mut buffer).await.unwrap(), 3);
-        // Nobody reads: at some point it waits.
-        let mut taken = 0;
-        while timeout(Duration::from_millis(100), local(&path, "more")).await.is_ok() {
-            taken += 1;
-            assert!(taken < 10_000);
-        }
     }
 }
