@@ -4,6 +4,7 @@ use crate::lab::{SOON, run, until};
 use crate::servers::{Program, write};
 use anyhow::{Context, Result};
 use serde_json::Value;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,7 +36,11 @@ impl Place {
     /// Its address.
     #[must_use]
     pub fn address(&self) -> String {
-        format!("unix:path={}", self.folder.join("bus").display())
+        self.at("bus")
+    }
+
+    fn at(&self, socket: &str) -> String {
+        format!("unix:path={}", self.folder.join(socket).display())
     }
 
     /// Starts dbus-daemon and waits until it answers.
@@ -43,19 +48,35 @@ impl Place {
     /// # Errors
     /// With what it said, if it does not come to that.
     pub fn start(&self) -> Result<Program> {
+        self.start_at("bus")
+    }
+
+    /// The same with a listener that is there before anybody else, until when the bus has another address; `number` is which of those
+    /// of this place it is.
+    ///
+    /// # Errors
+    /// With what either said, if it does not come to that.
+    pub fn start_heard(&self, number: usize) -> Result<(Program, Listener)> {
+        let program = self.start_at("bus.new")?;
+        let listener = self.listen_at("bus.new", &format!("heard.{number}"))?;
+        fs::rename(self.folder.join("bus.new"), self.folder.join("bus"))?;
+        Ok((program, listener))
+    }
+
+    fn start_at(&self, socket: &str) -> Result<Program> {
         let policy = if self.with_policy { format!("<include>{POLICY}</include>") } else { String::new() };
         let text = format!(
             "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
              \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig>\n  <type>system</type>\n  \
              <listen>{}</listen>\n  <auth>EXTERNAL</auth>\n  {STRICT}\n  {policy}\n</busconfig>\n",
-            self.address()
+            self.at(socket)
         );
         let file = write(&self.folder, "bus.conf", &text)?;
         let mut command = Command::new("dbus-daemon");
         command.args(["--nofork", "--nopidfile", "--nosyslog", "--config-file"]).arg(file);
         let program = Program::start(&mut command, &self.folder.join("bus.log"))?;
         until("a bus that answers", SOON, || {
-            self.ask(&["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId"]).ok()
+            self.ask_at(socket, &["call", "org.freedesktop.DBus", "/", "org.freedesktop.DBus", "GetId"]).ok()
         })
         .with_context(|| program.said())?;
         Ok(program)
@@ -66,7 +87,11 @@ impl Place {
     /// # Errors
     /// What it says.
     pub fn ask(&self, words: &[&str]) -> Result<String> {
-        run(Command::new("busctl").arg(format!("--address={}", self.address())).args(words))
+        self.ask_at("bus", words)
+    }
+
+    fn ask_at(&self, socket: &str, words: &[&str]) -> Result<String> {
+        run(Command::new("busctl").arg(format!("--address={}", self.at(socket))).args(words))
     }
 
     /// A property of oopsd's.
@@ -91,9 +116,13 @@ impl Place {
     /// # Errors
     /// With what it said, if it cannot.
     pub fn listen(&self) -> Result<Listener> {
+        self.listen_at("bus", "heard")
+    }
+
+    fn listen_at(&self, socket: &str, file: &str) -> Result<Listener> {
         let mut command = Command::new("busctl");
-        command.arg(format!("--address={}", self.address())).args(["monitor", "--json=short"]);
-        let program = Program::start(&mut command, &self.folder.join("heard"))?;
+        command.arg(format!("--address={}", self.at(socket))).args(["monitor", "--json=short"]);
+        let program = Program::start(&mut command, &self.folder.join(file))?;
         until("a listener", SOON, || program.said().contains("Monitoring bus").then_some(()))
             .with_context(|| program.said())?;
         Ok(Listener(program))

@@ -101,7 +101,7 @@ impl Place {
         );
         let file = write(&self.folder, "rsyslog.conf", &text)?;
         let mut rsyslogd = self.host.command("rsyslogd");
-        Program::start(rsyslogd.args(["-n", "-i", "none", "-f"]).arg(file), &self.folder.join("rsyslog.log"))
+        Program::start(rsyslogd.args(["-n", "-iNONE", "-f"]).arg(file), &self.folder.join("rsyslog.log"))
     }
 
     /// The keys of a channel that speaks TLS to it.

@@ -2,7 +2,7 @@
 
 use super::kinds::{self, Kind, servers};
 use anyhow::{Context, Result, ensure};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 use tests::channels::{Channels, Home};
@@ -10,8 +10,14 @@ use tests::lab::{self, Namespace, program, until};
 use tests::receiver::SECRET;
 use tests::receivers::{Account, Flag};
 
-const SIGNALS: u64 = 10_000;
 const KILLS: u64 = 200;
+/// In each so many'th life each receiver that is a program is killed, too, in the middle of many signals.
+const TOO: u64 = 20;
+const FEW: u64 = 30;
+/// So many are given to it at once.
+const TEN: u64 = 10;
+const MANY: u64 = 400;
+const SIGNALS: u64 = KILLS * FEW + KILLS / TOO * MANY;
 
 #[test]
 fn nothing_is_lost_or_overtaken_while_sender_and_receivers_are_killed() -> Result<()> {
@@ -33,97 +39,144 @@ fn nothing_is_lost_or_overtaken_while_sender_and_servers_are_killed_and_stopped(
 }
 
 /// Sends to all of them from processes that are killed, none of which lives longer than that.
-#[expect(clippy::print_stdout, reason = "what came of it is for people")]
 fn survive(kinds: Vec<Box<dyn Kind>>, longest: Duration, start: impl Fn(&Home) -> Result<Channels>) -> Result<()> {
     let config: String = kinds.iter().map(|kind| kind.config()).collect();
     let home = Home::new(&config, &[("webhook.secret", SECRET)])?;
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut sender = Sender { home, start, next: 1, sent: Vec::new() };
+    let kinds = Mutex::new(kinds);
     let done = Flag::default();
-    let moods = thread::spawn({
-        let done = done.clone();
-        move || misbehave(kinds, &done)
-    });
+    thread::scope(|scope| {
+        let moods = scope.spawn(|| misbehave(&kinds, &done));
+        let lived = sender.live(&kinds, longest);
+        done.raise();
+        moods.join().ok().context("the receivers fell ill")??;
+        lived
+    })?;
+    let kinds = kinds.into_inner().unwrap_or_else(PoisonError::into_inner);
+    sender.send_the_rest(&kinds)?;
+    account(&kinds, &sender)
+}
 
-    let (mut next, mut sent) = (1, Vec::new());
-    for life in 1..=KILLS {
-        let mut channels = start(&home)?;
-        let share = (SIGNALS * life / KILLS).saturating_sub(sent.len() as u64);
-        let began = Instant::now();
-        let lives_for = Duration::from_micros(random.below(u64::try_from(longest.as_micros())?));
-        let batches: Vec<(u64, u64)> =
-            (0..share.div_ceil(10)).map(|batch| (next + batch * 10, next + batch * 10 + 9)).collect();
-        for &(from, to) in &batches {
-            channels.send(from, to)?;
-            next = to + 1;
-        }
-        // The killer's clock does not wait for answers.
-        let process = channels.running.0.id();
-        let killer = thread::spawn(move || {
-            thread::sleep(lives_for.saturating_sub(began.elapsed()));
-            // SAFETY: the process is waited for only after this thread has ended, so that its number is its own.
-            unsafe { libc::kill(libc::pid_t::try_from(process).expect("a process number"), libc::SIGKILL) }
-        });
-        while let Some(kept) = channels.kept() {
-            sent.extend(kept - 9..=kept);
-        }
-        killer.join().ok().context("the killer was killed")?;
-        channels.running.kill();
-    }
-    done.raise();
-    let kinds = moods.join().ok().context("the receivers fell ill")??;
+/// Whoever sends, life after life.
+struct Sender<F> {
+    home: Home,
+    start: F,
+    next: u64,
+    /// What was on the disk, and so is to arrive.
+    sent: Vec<u64>,
+}
 
-    // One life more, in peace, for what is left.
-    let mut channels = start(&home)?;
-    let rest = SIGNALS.saturating_sub(sent.len() as u64);
-    if rest > 0 {
-        channels.send(next, next + rest - 1)?;
-        ensure!(channels.kept() == Some(next + rest - 1), "{}", home.stderr());
-        sent.extend(next..next + rest);
+impl<F: Fn(&Home) -> Result<Channels>> Sender<F> {
+    fn live(&mut self, kinds: &Mutex<Vec<Box<dyn Kind>>>, longest: Duration) -> Result<()> {
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        for life in 1..=KILLS {
+            let mut channels = (self.start)(&self.home)?;
+            let due = life * FEW + life / TOO * MANY;
+            let batches = due.saturating_sub(self.sent.len() as u64).div_ceil(TEN);
+            let began = Instant::now();
+            let lives_for = Duration::from_micros(random.below(u64::try_from(longest.as_micros())?));
+            for _ in 0..batches {
+                channels.send(self.next, self.next + TEN - 1)?;
+                self.next += TEN;
+            }
+            if life.is_multiple_of(TOO) {
+                let mut kinds = kinds.lock().unwrap_or_else(PoisonError::into_inner);
+                kinds.iter_mut().try_for_each(|kind| kind.well())?;
+                thread::sleep(Duration::from_micros(random.below(100_000)));
+                kinds.iter_mut().try_for_each(|kind| kind.kill())?;
+                for _ in 0..batches {
+                    let kept = channels.kept().with_context(|| self.home.stderr())?;
+                    self.sent.extend(kept - TEN + 1..=kept);
+                }
+                // What a receiver had taken and not passed on only its sender knows, and that is to be killed next.
+                for kind in kinds.iter().filter(|kind| !kind.may_lose()) {
+                    let has_all = || Account::of(&self.sent, &kind.got().ok()?).lost.is_empty().then_some(());
+                    until("it has all", Duration::from_secs(60), has_all)
+                        .with_context(|| format!("{} {}", kind.name(), self.home.stderr()))?;
+                }
+            }
+            // The killer's clock does not wait for answers.
+            let process = channels.running.0.id();
+            let killer = thread::spawn(move || {
+                thread::sleep(lives_for.saturating_sub(began.elapsed()));
+                // SAFETY: the process is waited for only after this thread has ended, so that its number is its own.
+                unsafe { libc::kill(libc::pid_t::try_from(process).expect("a process number"), libc::SIGKILL) }
+            });
+            while let Some(kept) = channels.kept() {
+                self.sent.extend(kept - TEN + 1..=kept);
+            }
+            killer.join().ok().context("the killer was killed")?;
+            channels.running.kill();
+        }
+        Ok(())
     }
-    for kind in &kinds {
-        let name = kind.name();
-        let rest = || (channels.status(name).ok()?["waiting"] == 0).then_some(());
-        until("nothing waits", Duration::from_secs(180), rest).with_context(|| format!("{name}: {}", home.stderr()))?;
+
+    /// One life more, in peace, until nothing waits.
+    fn send_the_rest(&mut self, kinds: &[Box<dyn Kind>]) -> Result<()> {
+        let mut channels = (self.start)(&self.home)?;
+        let rest = SIGNALS.saturating_sub(self.sent.len() as u64);
+        if rest > 0 {
+            let last = self.next + rest - 1;
+            channels.send(self.next, last)?;
+            ensure!(channels.kept() == Some(last), "{}", self.home.stderr());
+            self.sent.extend(self.next..=last);
+        }
+        for kind in kinds {
+            let name = kind.name();
+            let rest = || (channels.status(name).ok()?["waiting"] == 0).then_some(());
+            until("nothing waits", Duration::from_secs(180), rest)
+                .with_context(|| format!("{name}: {}", self.home.stderr()))?;
+        }
+        channels.stop()
     }
-    channels.stop()?;
+}
+
+/// Holds what came against what was sent.
+#[expect(clippy::print_stdout, reason = "what came of it is for people")]
+fn account<F>(kinds: &[Box<dyn Kind>], sender: &Sender<F>) -> Result<()> {
     let mut accounts = Vec::new();
     for kind in kinds {
         let name = kind.name();
         let account = until("what was heard is written", Duration::from_secs(60), || {
-            let account = Account::of(&sent, &kind.got().ok()?);
-            account.lost.is_empty().then_some(account)
+            let account = Account::of(&sender.sent, &kind.got().ok()?);
+            (account.lost.is_empty() || kind.may_lose()).then_some(account)
         });
-        let account = account.or_else(|_| anyhow::Ok(Account::of(&sent, &kind.got()?)))?;
+        let mut account = account.or_else(|_| anyhow::Ok(Account::of(&sender.sent, &kind.got()?)))?;
         println!(
-            "{name}: {KILLS} kills, sent {}, received {}, repeated {}, lost {}, overtaken {}, differing {}",
-            sent.len(),
+            "{name}: {KILLS} kills, {} of the receiver, sent {}, received {}, repeated {}, lost {}{}, overtaken {}, differing {}",
+            if kind.is_program() { KILLS / TOO } else { 0 },
+            sender.sent.len(),
             account.received,
             account.repeated,
             account.lost.len(),
+            if kind.may_lose() { " (as it may)" } else { "" },
             account.overtaken.len(),
             account.differing.len()
         );
+        if kind.may_lose() {
+            account.lost.clear();
+        }
         accounts.push((name, account));
     }
     for (name, account) in accounts {
-        ensure!(account.is_clean(), "{name}: {account:?}\n{}", home.stderr());
+        ensure!(account.is_clean(), "{name}: {account:?}\n{}", sender.home.stderr());
     }
     Ok(())
 }
 
 /// Changes what they do every now and then until it is done; then they are well.
-fn misbehave(mut kinds: Vec<Box<dyn Kind>>, done: &Flag) -> Result<Vec<Box<dyn Kind>>> {
+fn misbehave(kinds: &Mutex<Vec<Box<dyn Kind>>>, done: &Flag) -> Result<()> {
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     while !done.is_up() {
-        for kind in &mut kinds {
+        for kind in &mut *kinds.lock().unwrap_or_else(PoisonError::into_inner) {
             kind.mood(random.below(12))?;
         }
         thread::sleep(Duration::from_micros(random.below(200_000)));
     }
-    for kind in &mut kinds {
+    for kind in &mut *kinds.lock().unwrap_or_else(PoisonError::into_inner) {
         kind.well()?;
     }
-    Ok(kinds)
+    Ok(())
 }
 
 /// The same numbers in every run (xorshift).

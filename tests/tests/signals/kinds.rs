@@ -31,6 +31,21 @@ pub(crate) trait Kind: Send {
         self.mood(u64::MAX)
     }
 
+    /// Whether it is a program that is killed, too.
+    fn is_program(&self) -> bool {
+        false
+    }
+
+    /// Kills the program that it is, if it is one, and starts it again.
+    fn kill(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it may lose what was sent to it while it is ill.
+    fn may_lose(&self) -> bool {
+        false
+    }
+
     /// What came, in order.
     fn got(&self) -> Result<Vec<Arrival>>;
 }
@@ -232,21 +247,20 @@ impl Kind for Notify {
     }
 }
 
-/// A bus that is stopped now and then, and who listens on it. One that is killed takes with it what it has not passed on yet, which
-/// nobody else can know.
+/// A bus that is stopped now and then, and who listens on it.
 struct Dbus {
     place: Place,
     bus: Program,
-    listener: Listener,
+    /// On this bus and on those before it that were killed.
+    listeners: Vec<Listener>,
     is_stopped: bool,
 }
 
 impl Dbus {
     fn start(folder: &Path) -> Result<Self> {
         let place = Place::new(folder, true);
-        let bus = place.start()?;
-        let listener = place.listen()?;
-        Ok(Self { place, bus, listener, is_stopped: false })
+        let (bus, listener) = place.start_heard(0)?;
+        Ok(Self { place, bus, listeners: vec![listener], is_stopped: false })
     }
 }
 
@@ -267,13 +281,25 @@ impl Kind for Dbus {
         Ok(())
     }
 
+    fn is_program(&self) -> bool {
+        true
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.bus.end(libc::SIGKILL)?;
+        let (bus, listener) = self.place.start_heard(self.listeners.len())?;
+        self.bus = bus;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
     fn got(&self) -> Result<Vec<Arrival>> {
-        let heard = self.listener.heard("org.oopsd.signals1");
         let of = |payload: &serde_json::Value| {
             let said = payload.get("data")?;
             let number = said.get(0)?.as_str()?.parse().ok()?;
             Some(Arrival { number, id: said.get(7)?.as_str()?.to_owned(), text: payload.to_string() })
         };
-        Ok(heard.iter().filter_map(|(_, payload)| of(payload)).collect())
+        let heard = self.listeners.iter().flat_map(|listener| listener.heard("org.oopsd.signals1"));
+        Ok(heard.filter_map(|(_, payload)| of(&payload)).collect())
     }
 }

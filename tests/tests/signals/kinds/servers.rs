@@ -17,7 +17,9 @@ pub(crate) fn all(host: &Arc<Namespace>, folder: &Path) -> Result<Vec<Box<dyn Ki
     if lab::ready(&["openssl", "rsyslogd"]) {
         let place = Arc::new(syslog_server::Place::new(host, folder)?);
         let server = place.start("gtls")?;
-        kinds.push(Box::new(Syslog { way: "tls", place: Arc::clone(&place), server: None }));
+        for way in ["tls", "local", "udp"] {
+            kinds.push(Box::new(Syslog { way, place: Arc::clone(&place), server: None }));
+        }
         kinds.push(Box::new(Syslog { way: "tcp", place, server: Some(server) }));
     }
     if lab::ready(&["mosquitto", "mosquitto_sub"]) {
@@ -26,12 +28,12 @@ pub(crate) fn all(host: &Arc<Namespace>, folder: &Path) -> Result<Vec<Box<dyn Ki
     Ok(kinds)
 }
 
-/// rsyslog, which is stopped now and then. Of what it is killed with, and the sender too, nobody knows; the sender alone sends it
-/// again, which `syslog` shows.
+/// rsyslog, which is stopped now and then, and killed while the sender lives: of what it is killed with, and the sender too, nobody
+/// knows.
 struct Syslog {
     way: &'static str,
     place: Arc<syslog_server::Place>,
-    /// There is one for both ways.
+    /// There is one for all ways.
     server: Option<Program>,
 }
 
@@ -41,7 +43,11 @@ impl Kind for Syslog {
     }
 
     fn config(&self) -> String {
-        let place = if self.way == "tls" { self.place.tls() } else { String::from("address = \"tcp://127.0.0.1\"\n") };
+        let place = match self.way {
+            "tls" => self.place.tls(),
+            "local" => format!("address = \"{}\"\n", self.place.file("log").display()),
+            way => format!("address = \"{way}://127.0.0.1\"\n"),
+        };
         let waits = "timeout = \"1s\"\nqueue = 100000\n";
         format!("[[channel]]\ntype = \"syslog\"\nname = \"{}\"\n{place}{waits}", self.way)
     }
@@ -51,6 +57,23 @@ impl Kind for Syslog {
             server.signal(if number < 2 { libc::SIGSTOP } else { libc::SIGCONT });
         }
         Ok(())
+    }
+
+    fn is_program(&self) -> bool {
+        true
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        if let Some(server) = &mut self.server {
+            server.end(libc::SIGKILL)?;
+            *server = self.place.start("gtls")?;
+        }
+        Ok(())
+    }
+
+    /// UDP says nothing of what became of it.
+    fn may_lose(&self) -> bool {
+        self.way == "udp"
     }
 
     fn got(&self) -> Result<Vec<Arrival>> {
@@ -92,14 +115,19 @@ impl Kind for Mqtt {
 
     fn mood(&mut self, number: u64) -> Result<()> {
         self.broker.signal(if number == 0 { libc::SIGSTOP } else { libc::SIGCONT });
-        if number == 1 {
-            self.broker.end(libc::SIGKILL)?;
-            self.broker = self.place.start()?;
-            let broker = &self.broker;
-            let is_back = || broker.said().contains("as counter").then_some(());
-            until("the listener is back", SOON, is_back).with_context(|| broker.said())?;
-        }
-        Ok(())
+        if number == 1 { self.kill() } else { Ok(()) }
+    }
+
+    fn is_program(&self) -> bool {
+        true
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.broker.end(libc::SIGKILL)?;
+        self.broker = self.place.start()?;
+        let broker = &self.broker;
+        let is_back = || broker.said().contains("as counter").then_some(());
+        until("the listener is back", SOON, is_back).with_context(|| broker.said())
     }
 
     fn got(&self) -> Result<Vec<Arrival>> {
