@@ -3,7 +3,10 @@
 //! It knows CoAP and DTLS, and nothing of DOTS: what is asked for is compared byte by byte with what RFC 9132 says.
 
 use anyhow::{Context, Result, ensure};
+use std::collections::BTreeSet;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 use tests::channels::{Channels, Home};
 use tests::lab::{Namespace, SOON, oopsd, program, ready, until};
@@ -72,6 +75,52 @@ fn it_is_asked_for_again_when_the_server_comes_back_and_a_black_hole_delays_nobo
     until("it is gone", SOON, || lab.held(number).ok()?.is_none().then_some(())).with_context(|| home.stderr())?;
     until("nothing waits", SOON, || (channels.status("dots").ok()?["waiting"] == 0).then_some(()))?;
     server.end(libc::SIGTERM)
+}
+
+#[test]
+fn after_two_hundred_kills_what_is_met_is_asked_for_and_what_is_cleared_is_not() -> Result<()> {
+    const KILLS: u64 = 200;
+    let Some(lab) = Lab::new()? else { return Ok(()) };
+    let server = lab.server(SERVERS[0])?;
+    let home = lab.home(KEY)?;
+    for life in 0..KILLS {
+        let mut channels = lab.start(&home)?;
+        if life % 2 == 0 {
+            channels.meet(1)?
+        } else {
+            channels.send(1, 1)?
+        }
+        ensure!(channels.kept() == Some(1), "{}", home.stderr());
+        // Longer than a handshake and a request take, now and then.
+        thread::sleep(Duration::from_millis(life * 37 % 60));
+        channels.running.kill();
+        // A server of DOTS lists what it holds by itself, and of requests for the same the one with the highest number replaces the
+        // others (RFC 9132 section 4.4.1).
+        let held = lab.all_held(&server, 5)?;
+        for number in held.iter().skip(1) {
+            lab.client("delete", &lab.path(*number), &[])?;
+        }
+        lab.list(held.first().copied().unwrap_or(1))?;
+    }
+    let mut channels = lab.start(&home)?;
+    let settled = |channels: &mut Channels| {
+        until("nothing waits", SOON, || (channels.status("dots").ok()?["waiting"] == 0).then_some(()))
+            .with_context(|| home.stderr())?;
+        lab.all_held(&server, usize::MAX)
+    };
+    let after_cleared = settled(&mut channels)?;
+    channels.meet(1)?;
+    ensure!(channels.kept() == Some(1), "{}", home.stderr());
+    let after_met = settled(&mut channels)?;
+    let numbers = lab.numbers(&server);
+    println!(
+        "dots: {KILLS} kills, met and cleared 100 times each: {} numbers asked for; held after the last cleared \
+         {after_cleared:?}, after one met more {after_met:?}",
+        numbers.len()
+    );
+    ensure!(numbers.len() > 10, "{numbers:?}");
+    ensure!(after_cleared.is_empty() && after_met.len() == 1, "{}", server.said());
+    Ok(())
 }
 
 #[test]
@@ -144,20 +193,35 @@ impl Lab {
         Ok(number)
     }
 
-    /// The numbers of all that was asked for, each once.
+    /// The numbers of all that was asked for, each once, in order.
     fn numbers(&self, server: &Program) -> Vec<u64> {
         let said = server.said();
         let puts = said.lines().filter(|line| line.contains("c:PUT") && line.contains(&format!("cuid={CUID}")));
-        let mut numbers: Vec<u64> =
+        let numbers: BTreeSet<u64> =
             puts.filter_map(|line| line.split_once("mid=")?.1.split([',', ' ']).next()?.parse().ok()).collect();
-        numbers.dedup();
-        numbers
+        numbers.into_iter().collect()
+    }
+
+    /// The numbers of what is held, of so many that were asked for last.
+    fn all_held(&self, server: &Program, last: usize) -> Result<Vec<u64>> {
+        // It answers in order: what came before this is written down.
+        self.client("get", "", &[])?;
+        let mut held = Vec::new();
+        for number in self.numbers(server).into_iter().rev().take(last) {
+            if self.held(number)?.is_some() {
+                held.push(number);
+            }
+        }
+        Ok(held)
     }
 
     /// What the server holds under this number, asked for without DTLS.
     fn held(&self, number: u64) -> Result<Option<Vec<u8>>> {
-        let held = self.client("get", &format!(".well-known/dots/mitigate/cuid={CUID}/mid={number}"), &[])?;
-        Ok(Some(held).filter(|held| !held.is_empty()))
+        Ok(Some(self.client("get", &self.path(number), &[])?).filter(|held| !held.is_empty()))
+    }
+
+    fn path(&self, number: u64) -> String {
+        format!(".well-known/dots/mitigate/cuid={CUID}/mid={number}")
     }
 
     /// Has the server hold what a server of DOTS says of our requests: one with this number.
