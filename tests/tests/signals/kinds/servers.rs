@@ -82,8 +82,10 @@ impl Kind for Syslog {
 }
 
 /// mosquitto, which is stopped and killed now and then, and who listens to it, in a session that it keeps. It is killed only while the
-/// listener is connected: what it said yes to it has passed on.
+/// listener is connected and has read all: what it said yes to it has passed on, and a listener that cannot answer any more
+/// reads no further.
 struct Mqtt {
+    host: Arc<Namespace>,
     place: mosquitto::Place,
     broker: Program,
     listener: Listener,
@@ -99,7 +101,18 @@ impl Mqtt {
         broker.signal(libc::SIGUSR1);
         let is_saved = || folder.join("mosquitto.db").is_file().then_some(());
         until("a session on the disk", SOON, is_saved)?;
-        Ok(Self { place, broker, listener })
+        Ok(Self { host: Arc::clone(host), place, broker, listener })
+    }
+
+    /// Whether nothing of what it sent is under way or not read yet.
+    fn has_passed_all_on(&self) -> Result<bool> {
+        let connections = lab::run(self.host.command("ss").args(["-Htn", "state", "established"]))?;
+        Ok(connections.lines().all(|line| {
+            let mut words = line.split_whitespace();
+            let [unread, unsent, from] = [words.next(), words.next(), words.next()].map(Option::unwrap_or_default);
+            let from_broker = from.ends_with(":1883");
+            if from_broker { unsent == "0" } else { unread == "0" }
+        }))
     }
 }
 
@@ -123,6 +136,8 @@ impl Kind for Mqtt {
     }
 
     fn kill(&mut self) -> Result<()> {
+        self.broker.signal(libc::SIGSTOP);
+        until("the listener has read all", SOON, || self.has_passed_all_on().ok()?.then_some(()))?;
         self.broker.end(libc::SIGKILL)?;
         self.broker = self.place.start()?;
         let broker = &self.broker;
