@@ -8,6 +8,7 @@ use oopsd::capture::kernel::trial::Trial;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::sync::atomic::AtomicU64;
 use wire::Ports;
 
 const UPDATE_BATCH: libc::c_long = 26;
@@ -95,6 +96,19 @@ pub(crate) fn fill(map: &Map, keys: &[u8], many: u32) -> Outcome<()> {
     let mut batch = Batch { tokens: [0; 2], keys, values, count: many, map, flags: [0; 2] };
     call(UPDATE_BATCH, &mut batch)?;
     if batch.count == many { Ok(()) } else { Err("the map is full".into()) }
+}
+
+/// An array of the kernel, of so many words, in this process's memory for as long as it lives.
+pub(crate) fn mapped(map: &Map, words: usize) -> Outcome<&'static [AtomicU64]> {
+    let Map::Array(map) = map else { return Err("it is another map".into()) };
+    let map = map.fd().as_fd().as_raw_fd();
+    // SAFETY: a new mapping, wherever the kernel likes.
+    let start = unsafe { libc::mmap(std::ptr::null_mut(), 8 * words, libc::PROT_READ, libc::MAP_SHARED, map, 0) };
+    if start == libc::MAP_FAILED {
+        return Err(io::Error::last_os_error().into());
+    }
+    // SAFETY: the mapping holds this many words, nobody takes it away, and they are only read.
+    Ok(unsafe { std::slice::from_raw_parts(start.cast(), words) })
 }
 
 fn descriptor<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {

@@ -6,7 +6,7 @@ use crate::frames::{self, Chance, Over};
 use crate::sketch::Sketch;
 use crate::{Outcome, bpf, table};
 use aya::Ebpf;
-use aya::maps::{Array, MapData, ProgramArray};
+use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramFd, SchedClassifier};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial, test_run};
@@ -144,10 +144,17 @@ pub(crate) fn varied(many: usize, mut message: impl FnMut(&mut Chance) -> Vec<u8
 }
 
 /// A program that looks at a line of memory, and does nothing else.
-const LINE: &str = "line";
+pub(crate) const LINE: &str = "line";
 
 /// As many lines of memory as a table of a million zones has; the program knows it too.
-const LINES: u32 = 333_334;
+pub(crate) const LINES: u32 = 333_334;
+
+/// Which of them it looks at for a frame.
+pub(crate) fn line_of(frame: &[u8]) -> usize {
+    let label = frame[NAME + 5..].first_chunk().map_or(0, |label| u64::from_le_bytes(*label));
+    let upper = label.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    (upper.wrapping_mul(u64::from(LINES)) >> 32) as usize
+}
 
 /// What is called once the name is written.
 #[derive(Clone, Copy)]
@@ -251,6 +258,11 @@ impl Varied {
     /// Nanoseconds of one of many runs.
     fn run(&self, frame: &[u8]) -> f64 {
         nanoseconds(TIMES as usize, || self.times(frame, TIMES))()
+    }
+
+    /// One of its maps.
+    pub(crate) fn map(&self, name: &str) -> Option<&Map> {
+        self.programs.map(name)
     }
 
     /// Runs it so many times.

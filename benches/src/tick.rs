@@ -2,11 +2,12 @@
 
 use crate::figure::{Figure, in_turn, nanoseconds};
 use crate::frames;
-use crate::kernel::{Called, Varied, varied};
+use crate::kernel::{Called, LINE, LINES, Varied, line_of, varied};
 use crate::{Outcome, bpf, table};
 use engine::{Time, Wall};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use wire::Ports;
 
@@ -54,10 +55,13 @@ const WALL: Wall = Wall(0);
 /// in memory; what that alone costs is seen beside neighbours.
 fn tick(trial: &mut Trial) -> Outcome<()> {
     let [near, far] = [queries(trial, 1)?, queries(trial, 999)?];
-    let neighbours = ticks(trial, &near)?;
+    let mut limit = Limit::new(999)?;
+    let [neighbours, _] = ticks(trial, &near, &mut limit)?;
     // What moved for the last time is looked at once more.
     drop(trial.sample(AT, WALL));
-    table::ours("tick, 1 K active of 1 M zones", "us", &ticks(trial, &far)?, Some(50.0));
+    let [ours, limit] = ticks(trial, &far, &mut limit)?;
+    table::ours("tick, 1 K active of 1 M zones", "us", &ours, Some(50.0));
+    table::peer("the limit: 1 K lines of an array of as many bytes", "us", &limit, &ours, None);
     table::ours("    neighbours in memory", "us", &neighbours, None);
     let mut sweeps = Vec::new();
     for round in 0..=ROUNDS {
@@ -86,18 +90,56 @@ impl Queries {
 
 /// Of each zone so many numbers from the next.
 fn queries(trial: &Trial, apart: u64) -> Outcome<Queries> {
-    let mut next = 0;
-    let mut frames = varied(1024, |_| {
-        next = (next + 1) % ACTIVE;
-        frames::query(&frames::zone(next as u64 * apart))
-    });
+    let mut frames = frames_of(apart);
     let program = Varied::new(Hook::IngressXdp, &frames, Called::Fd(trial.program(Hook::IngressXdp)))?;
     Ok(Queries { program, frame: frames.swap_remove(0) })
 }
 
-/// What it takes to read all of these.
-fn ticks(trial: &mut Trial, queries: &Queries) -> Outcome<Figure> {
-    let mut ticks = Vec::new();
+fn frames_of(apart: u64) -> Vec<Vec<u8>> {
+    let mut next = 0;
+    varied(1024, |_| {
+        next = (next + 1) % ACTIVE;
+        frames::query(&frames::zone(next as u64 * apart))
+    })
+}
+
+/// The least that reading so many counters can take: a program has counted in a line of an array for each query, and these
+/// lines are looked at. Nothing says which they are or what was in them before.
+struct Limit {
+    queries: Queries,
+    array: &'static [AtomicU64],
+    /// The first word of each line.
+    words: Vec<usize>,
+    /// Of them.
+    sum: u64,
+}
+
+impl Limit {
+    /// Of zones as far from each other as `queries`.
+    fn new(apart: u64) -> Outcome<Self> {
+        let mut frames = frames_of(apart);
+        let program = Varied::new(Hook::IngressXdp, &frames, Called::Named(LINE))?;
+        let array = bpf::mapped(program.map("LINES").ok_or("a map is missing")?, WORDS * LINES as usize)?;
+        let words = frames[..ACTIVE].iter().map(|frame| WORDS * line_of(frame)).collect();
+        Ok(Self { queries: Queries { program, frame: frames.swap_remove(0) }, array, words, sum: 0 })
+    }
+
+    /// The nanoseconds that it took.
+    fn run(&mut self) -> Outcome<f64> {
+        self.queries.run();
+        let before = self.sum;
+        let words = self.words.iter().map(|word| self.array[*word].load(Ordering::Relaxed));
+        let took = nanoseconds(1, || self.sum = words.clone().fold(0, u64::wrapping_add))();
+        if self.sum == before { Err("nothing was counted in these lines".into()) } else { Ok(took) }
+    }
+}
+
+/// Words in a line of memory.
+const WORDS: usize = 8;
+
+/// What it takes to read all of these, and to read as many lines.
+fn ticks(trial: &mut Trial, queries: &Queries, limit: &mut Limit) -> Outcome<[Figure; 2]> {
+    let [mut ticks, mut lines] = [Vec::new(), Vec::new()];
     for round in 0..=ROUNDS {
         queries.run();
         let mut moved = 0;
@@ -105,9 +147,11 @@ fn ticks(trial: &mut Trial, queries: &Queries) -> Outcome<Figure> {
         if moved != ACTIVE {
             return Err(format!("{moved} zones moved, not {ACTIVE}").into());
         }
+        let least = limit.run()?;
         if round > 0 {
             ticks.push(took / MICROSECOND);
+            lines.push(least / MICROSECOND);
         }
     }
-    Ok(Figure::of(ticks))
+    Ok([ticks, lines].map(Figure::of))
 }
