@@ -9,6 +9,7 @@
 use crate::frame::Direct;
 use crate::hook::Hook;
 use crate::maps::{self, SCRATCH, Zones};
+use crate::query::query;
 use crate::scratch::{self, Response, Scratch, Segment};
 use crate::shard::Shard;
 use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
@@ -41,7 +42,11 @@ pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
         }
         Plain::Dns(packet) => {
             let mut message = Message::BLANK;
-            if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
+            if direction == Direction::Received && read::is_query(&frame, &packet) {
+                if let Some(name) = read::plain_query(&frame, &packet) {
+                    return query(&frame, half, &packet, &name);
+                }
+            } else if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
                 return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction);
             }
         }

@@ -20,6 +20,8 @@ mod hook;
 #[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
+mod query;
+#[cfg(target_arch = "bpf")]
 mod scratch;
 #[cfg(target_arch = "bpf")]
 mod shard;

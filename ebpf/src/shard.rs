@@ -3,7 +3,7 @@
 use crate::atomic::{exchange_zero, fetch_add_one, fetch_add_one_small, fetch_or};
 use crate::maps::{self, EXTENDED, MARKS, SLOTS, TOTALS, Zones, of_half};
 use core::arch::asm;
-use layout::{CROWDED, FRAMES, HALVES, Half, OF_NODE, ROWS, Slot, Totals};
+use layout::{CROWDED, FRAMES, HALVES, Half, Line, OF_NODE, ROWS, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::Hit;
 use wire::{Counters, Field, Node};
@@ -19,7 +19,12 @@ pub(crate) struct Shard {
 impl Shard {
     #[inline(always)]
     pub(crate) fn of(half: &Half) -> Option<Self> {
-        let cpu = maps::cpu();
+        Self::of_cpu(half, maps::cpu())
+    }
+
+    /// Those of this CPU, which the caller knows.
+    #[inline(always)]
+    pub(crate) fn of_cpu(half: &Half, cpu: u32) -> Option<Self> {
         let totals = TOTALS.get_ptr_mut(half.totals.wrapping_add(cpu))?;
         Some(Self { half, totals, cpu, shared: half.shared != 0 })
     }
@@ -42,6 +47,13 @@ impl Shard {
             return self.slot(OTHER, Field::Queries);
         }
         let Some(line) = Zones::of_cpu(self.half, self.cpu).line(zone.bucket()) else { return };
+        self.query_at(zone, line);
+    }
+
+    /// Counts a query of a zone whose entry is in `line`.
+    #[inline(always)]
+    pub(crate) fn query_at(&mut self, zone: Hit, line: *mut Line) {
+        let slot = zone.slot();
         // SAFETY: the place is masked to one of four bytes in a line.
         let word: *mut u32 = unsafe { line.cast::<u8>().add(unforeseen(zone.which() as usize) & 60).cast() };
         let was = if self.shared {

@@ -11,6 +11,9 @@ pub const DEPTH: usize = 16;
 /// The most labels a name can have, the root not counted (RFC 1035 section 3.1).
 pub const LABELS: usize = 127;
 
+/// As many labels as a common name has at most, the root not counted.
+pub const SHORT: usize = 8;
+
 /// The longest name in bytes, its root label included (RFC 1035 section 2.3.4).
 pub const LENGTH: usize = 255;
 
@@ -69,6 +72,34 @@ impl Name {
             begin = next;
         }
         Err(Skip::NameLength)
+    }
+
+    /// Reads the name at `at` if it is a common one: of [`SHORT`] labels at most, of which none begins beyond the frame's
+    /// first 256 bytes, and with four bytes behind it that are not beyond `end` either. Else [`Name::read`] tells.
+    #[inline(always)]
+    pub fn short<F: Frame>(frame: &F, at: usize, end: usize) -> Option<Self> {
+        let mut begin = at;
+        let mut starts = 0_u64;
+        for labels in 0..SHORT + 1 {
+            let [length] = frame.read(begin)?;
+            let length = usize::from(length);
+            if length == 0 {
+                // Only here: whatever was read from behind the end was for nothing.
+                let after = frame.opaque_at(begin.wrapping_add(1));
+                if after > 0x100 || after.wrapping_add(4) > end {
+                    return None;
+                }
+                frame.read::<4>(after)?;
+                let labels = frame.opaque_at(labels);
+                return Some(Self { at, length: after.wrapping_sub(at), labels, starts: frame.opaque(starts).into() });
+            }
+            if length > LABEL {
+                return None;
+            }
+            starts = starts << 8 | begin as u64;
+            begin = begin.wrapping_add(length).wrapping_add(1);
+        }
+        None
     }
 
     /// The keyed hash of its last `labels` labels, of all if it has fewer, of [`DEPTH`] at most; `None` if `frame` is not
@@ -283,6 +314,31 @@ mod tests {
             assert!(seen.insert(whole(format!("zone{number}").as_bytes()) >> 4));
             assert!(seen.insert(whole(format!("a-rather-long-name-{number:06}-in-a-row").as_bytes()) >> 4));
         }
+    }
+
+    #[test]
+    fn a_common_name_is_read_in_short_as_at_length() {
+        let mut common = 0;
+        for (labels, length, front) in (0..12).flat_map(|labels| (1..65).map(move |length| (labels, length, 54))) {
+            let mut frame = std::vec![0xEE; front];
+            for label in 0..labels {
+                // The first may be too long, and then the name is none.
+                let length = if label == 0 { length } else { length % 40 + 1 };
+                frame.push(length);
+                frame.extend(core::iter::repeat_n(b'a', length.into()));
+            }
+            frame.extend([0; 8]);
+            let end = frame.len() - 3;
+            for (held, end) in (front..frame.len()).flat_map(|held| [(held, end), (frame.len(), held)]) {
+                let frame = crate::Slice(&frame[..held]);
+                let Some(short) = Name::short(&frame, front, end) else { continue };
+                assert_eq!(Name::read(&frame, front, end, Skip::Malformed), Ok(short));
+                let after = front + short.length + 4;
+                assert!(after <= end && after <= held && short.labels <= SHORT);
+                common += 1;
+            }
+        }
+        assert!(common > 1000, "{common}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! long one; what follows the messages at its front is left alone.
 
 use crate::dns::{self, Header, PastEnd, Place, Walk};
-use crate::{Frame, Link, Message, Packet, Plain, Ports, Skip, Transport};
+use crate::{Frame, Link, Message, Name, Packet, Plain, Ports, Skip, Transport};
 
 /// As many messages as are read from one TCP segment.
 pub const SEGMENT: usize = 64;
@@ -69,6 +69,20 @@ pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Mes
     let place = payload(packet);
     let header = Header::read(frame, place)?;
     dns::question(frame, place, &header, message)
+}
+
+/// Whether a datagram with a whole header is a query (QR = 0) with opcode QUERY.
+#[inline(always)]
+pub fn is_query<F: Frame>(frame: &F, packet: &Packet) -> bool {
+    frame.read(packet.payload.wrapping_add(2)).is_some_and(|[flags]| flags & 0xF8 == 0)
+}
+
+/// The QNAME of a datagram that is a common query: opcode QUERY, one question, and see [`Name::short`]. Else
+/// [`datagram_question`] tells.
+#[inline(always)]
+pub fn plain_query<F: Frame>(frame: &F, packet: &Packet) -> Option<Name> {
+    let [0, 1] = frame.read(packet.payload.wrapping_add(4))? else { return None };
+    Name::short(frame, packet.payload.wrapping_add(dns::HEADER), packet.payload.wrapping_add(packet.length))
 }
 
 /// The place of the message that is a datagram's payload.

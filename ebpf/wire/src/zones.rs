@@ -47,6 +47,10 @@ pub trait Buckets {
     /// The entries of the bucket at `index`, which is below the table's size.
     fn entries(&self, index: usize) -> Option<&Entries>;
 
+    /// The bucket that was looked at last holds what is looked for, unless one that is looked at later does.
+    #[inline(always)]
+    fn keep(&self) {}
+
     /// What is below [`FINGERPRINT`] of the one entry that has this fingerprint; 0 if there is none.
     ///
     /// Without a branch: which of them it is cannot be foreseen. Equal fingerprints leave less than any others.
@@ -139,6 +143,7 @@ pub fn search<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, 
             let entry = frame.opaque(entry(name::scatter(hash), shape, buckets));
             if slot_of(entry) != OTHER {
                 hit = entry;
+                buckets.keep();
             }
             if entry & DEEPER == 0 {
                 break;
