@@ -34,6 +34,8 @@ const MOVED: Duration = Duration::from_secs(90);
 const SETTLED: Duration = Duration::from_secs(180);
 /// A load that is divided by this or more is hardly there.
 const HARDLY: f64 = 20.0;
+/// A load over this, as a multiple of falling, is far over rising too: half as much again, where falling has its default.
+const FAR: f64 = 1.5 / 0.7;
 /// What comes and goes within this time does not count.
 const SMOOTH: Duration = Duration::from_secs(10);
 
@@ -86,6 +88,13 @@ impl Effect {
     /// Whether the last step left hardly anything: how that goes up and down says nothing of what was moved.
     pub(crate) fn left_nothing(&self) -> bool {
         matches!(self.divided.last(), Some(&Some(divided)) if divided >= HARDLY)
+    }
+
+    /// Whether the last step moved so little that another one like it would leave the load far over rising: who is left has no
+    /// other path, or others come instead.
+    pub(crate) fn is_futile(&self) -> bool {
+        let Some(&Some(divided)) = self.divided.last() else { return false };
+        self.load.is_some_and(|load| load / divided >= FAR)
     }
 
     /// Whether the load would not be under falling if the last step were released, as far as is known.
@@ -157,10 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_moved_little_of_much_is_futile() {
+        assert!(stepped(3.0, 2.8).is_futile() && !stepped(3.0, 2.0).is_futile());
+        let mut effect = stepped(3.0, 2.8);
+        see(&mut effect, 60, |_| 2.0);
+        assert!(!effect.is_futile(), "of what is left now it may be enough");
+    }
+
+    #[test]
     fn of_a_step_that_was_found_nothing_is_known() {
         let mut effect = Effect::new();
         see(&mut effect, 600, |_| 5.0);
-        assert!(!effect.would_be_back());
+        assert!(!effect.would_be_back() && !effect.is_futile());
     }
 
     /// On a first step that left `after` of `before`.

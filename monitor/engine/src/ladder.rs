@@ -66,6 +66,12 @@ impl Ladder {
     pub fn action(&self, step: usize) -> Action {
         step.checked_sub(1).and_then(|index| self.steps.get(index)).copied().unwrap_or(Action::Plain)
     }
+
+    /// Whether this step makes the path longer, and the next one only longer still.
+    pub(crate) fn lengthens_again(&self, step: usize) -> bool {
+        let next = self.action(step.saturating_add(1));
+        matches!((self.action(step), next), (Action::Prepend(_), Action::Prepend(_)))
+    }
 }
 
 /// How a prefix should be announced now. Level-triggered: only the newest for a prefix matters.

@@ -49,8 +49,9 @@ pub const AT_LEAST_RESPONSES: u64 = 10;
 /// What `for` and `keep-for` may be at most.
 pub const LONGEST_HOLD: Duration = Duration::from_hours(24);
 
-/// How much longer a ladder without steps makes the AS path.
-pub const PREPEND: u8 = 1;
+/// How much longer a ladder without steps makes the AS path, step by step. The second is for routes with `evidence` alone: by the
+/// rate alone sites that still answer would climb it too, and more goes unanswered at the others (a fleet on paper).
+pub const PREPENDS: [u8; 2] = [1, 2];
 /// Between two steps up. With a half-life of 15 minutes, flap damping (RFC 2439) never suppresses changes so far apart.
 pub const STEP_EVERY: Duration = Duration::from_mins(10);
 /// How long a step is kept: longer than BGP and resolvers take to settle.

@@ -52,9 +52,11 @@ impl<'i> Keys<'i> {
     pub(super) fn read(self, document: &mut Document<'i>) -> Option<Ladder> {
         let Self { ladder, step_every, hold, max_hold, changes, may_withdraw, withdrawals, evidence } = self;
         let may_withdraw = may_withdraw.and_then(|value| value.truth(document)).is_some_and(|may| may.it);
+        let [first, second] = defaults::PREPENDS.map(Action::Prepend);
         let steps = match ladder {
             Some(ladder) => step::read(document, ladder, may_withdraw),
-            None => Some(vec![Action::Prepend(defaults::PREPEND)]),
+            None if evidence.is_some() => Some(vec![first, second]),
+            None => Some(vec![first]),
         };
         let step_every = duration(document, step_every, defaults::STEP_EVERY);
         let max_hold = match max_hold {

@@ -48,6 +48,26 @@ fn a_step_that_left_hardly_anything_is_kept_three_times_as_long() {
 }
 
 #[test]
+fn a_path_that_moved_little_of_much_is_not_made_longer_still() {
+    let withdrawing = vec![Action::Prepend(1), Action::Withdraw];
+    for (load, left, steps, climbed) in [
+        (4.0, 3.8, None, 1),
+        (4.0, 2.5, None, 2),
+        (2.0, 1.9, None, 2),
+        // What a longer path did says nothing of what takes it away.
+        (4.0, 3.8, Some(withdrawing), 2),
+    ] {
+        let ladder = ladder(&[1, 2]);
+        let mut route = Trace::new(Ladder { steps: steps.unwrap_or(ladder.steps), ..ladder });
+        for _ in 0..60 * MINUTE {
+            route.load = Some(if route.changes.is_empty() { load } else { left });
+            route.look(1, Known::Met);
+        }
+        assert_eq!(route.changes.len(), climbed, "{load} {left}: {:?}", route.changes);
+    }
+}
+
+#[test]
 fn a_step_is_kept_for_the_hold_though_the_condition_clears_at_once() {
     let mut route = Trace::new(ladder(&[1]));
     route.look(1, Known::Met);
