@@ -71,10 +71,11 @@ mod tests {
 
     #[test]
     fn attacked_everywhere_ours_absorbs_in_the_end() {
-        for seed in SEEDS {
-            let score = run(SITES, seed, Scenario::AllSites, Way::Ours);
-            // Up while the attack begins, and back to plain after max-hold though it goes on.
-            assert_eq!(score.changes, 2 * SITES as u64, "{score:?}");
+        for (seed, way) in SEEDS.flat_map(|seed| [(seed, Way::Ours), (seed, Way::OursByEvidence)]) {
+            let score = run(SITES, seed, Scenario::AllSites, way);
+            // Up while the attack begins, by evidence up to twice, and back to plain after max-hold though it goes on.
+            let most = if way == Way::Ours { 2 } else { 3 } * SITES as u64;
+            assert!((2 * SITES as u64..=most).contains(&score.changes), "{score:?}");
             assert!(score.last_change < (20 + 180 + 2) * 60, "{score:?}");
         }
     }
@@ -89,6 +90,26 @@ mod tests {
                     assert!(ours.share_unanswered() < other.share_unanswered(), "{scenario:?}: {ours:?} {other:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn where_moving_load_helps_ours_with_evidence_has_less_overload_than_each_other() {
+        for (sites, seeds) in [(5, 1..7), (20, 1..4)] {
+            for scenario in Scenario::ALL.into_iter().filter(|&scenario| scenario != Scenario::AllSites) {
+                let overload = |way| seeds.clone().map(|seed| run(sites, seed, scenario, way).overload).sum::<u64>();
+                let [nothing, ban, _, check, _, ours] = Way::ALL.map(overload);
+                assert!(ours < nothing.min(ban).min(check), "{scenario:?}: {ours}, {nothing} {ban} {check}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_it_cannot_help_ours_adds_hardly_any() {
+        for scenario in [Scenario::OneSite, Scenario::OneSiteLong, Scenario::SiteLoss] {
+            let overload = |way| (1..9).map(|seed| run(2, seed, scenario, way).overload).sum::<u64>();
+            let [nothing, ours] = [Way::Nothing, Way::OursByEvidence].map(overload);
+            assert!(ours * 100 < nothing * 101, "{scenario:?}: {ours} {nothing}");
         }
     }
 
