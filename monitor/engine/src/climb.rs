@@ -228,7 +228,10 @@ impl Climb {
         let hold = self.hold(ladder);
         match known {
             Known::Met if self.spent || step >= last || self.kept < ladder.step_every => None,
-            Known::Met if load.is_some() && ladder.lengthens_again(step) && self.effect.is_futile() => None,
+            Known::Met if load.is_some() && ladder.lengthens_again(step) && self.effect.is_futile() => {
+                self.held_back = Some(HeldBack::Futile);
+                None
+            }
             // It would hardly have begun before it ends.
             Known::Met if step > 0 && demoted.saturating_add(ladder.step_every) > ladder.max_hold => None,
             Known::Met if self.released && hold >= ladder.max_hold => {

@@ -111,17 +111,20 @@ pub enum HeldBack {
     },
     /// The harm that the route asks for is not there.
     NoEvidence,
+    /// A path that is longer already moved too little for a longer one to be enough.
+    Futile,
     /// An operator released it, and wants it plain for a while.
     Released,
 }
 
 impl HeldBack {
-    /// `over-budget`, `no-evidence` or `released`.
+    /// `over-budget`, `no-evidence`, `futile` or `released`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OverBudget { .. } => "over-budget",
             Self::NoEvidence => "no-evidence",
+            Self::Futile => "futile",
             Self::Released => "released",
         }
     }

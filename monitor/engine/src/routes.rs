@@ -173,6 +173,6 @@ fn judge(route: &Route, climb: &mut Climb, look: Look<'_>, announce: bool, step:
 fn over_budget(climb: &Climb) -> Option<(usize, usize)> {
     match climb.held_back() {
         Some(HeldBack::OverBudget { changes, limit }) => Some((changes, limit)),
-        Some(HeldBack::NoEvidence | HeldBack::Released) | None => None,
+        Some(HeldBack::NoEvidence | HeldBack::Futile | HeldBack::Released) | None => None,
     }
 }
