@@ -94,8 +94,9 @@ mod tests {
         let mut left = File::create(folder.path().join(NAME)).unwrap();
         left.lock().unwrap();
         writeln!(left, "{}", gone.id()).unwrap();
+        let began = Instant::now();
         let error = Lock::take(folder.path()).unwrap_err().to_string();
-        assert!(error.contains(&format!("pid {}", gone.id())), "{error}");
+        assert!(error.contains(&format!("pid {}", gone.id())) && began.elapsed() >= LEFT, "{error}");
         thread::scope(|scope| {
             let taken = scope.spawn(|| Lock::take(folder.path()).map(drop));
             thread::sleep(LOOK);
