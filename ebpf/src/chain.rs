@@ -1,23 +1,20 @@
 //! From a frame to its counts, by a chain of programs.
 //!
-//! The first takes the commonest frames, of which it knows where everything is, and leaves all others, and whatever it
-//! cannot read, to one that begins anew. Both read a datagram up to its records, and count it at once unless there are
-//! records that matter: only responses that are sent are counted by what is in them. The walk over those is a program of its
-//! own, which calls itself until it is through; so is what goes on with the next messages of a TCP segment. There may be 33
-//! such calls for a frame.
+//! The first is in `plain`: it takes the commonest frames, of which it knows where everything is, and leaves all others, and
+//! whatever it cannot read, to one that begins anew. Both read a datagram up to its records, and count it at once unless there
+//! are records that matter: only responses that are sent are counted by what is in them. The walk over those is a program of
+//! its own, which calls itself until it is through; so is what goes on with the next messages of a TCP segment. There may be
+//! 33 such calls for a frame.
 
 use crate::frame::Direct;
 use crate::hook::Hook;
 use crate::maps::{self, SCRATCH, Zones};
-use crate::query::query;
 use crate::scratch::{self, Response, Scratch, Segment};
 use crate::shard::Shard;
 use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
 use wire::dns::{Step, Walk};
 use wire::zones::Hit;
-use wire::{
-    Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Plain, Ports, Skip, Transport,
-};
+use wire::{Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Ports, Skip, Transport};
 use wire::{count, read, zones};
 
 /// As many bytes more are asked for where a frame is readable in part: the longest question, and a header.
@@ -29,36 +26,9 @@ const MORE_RECORDS: u32 = 4096;
 /// Steps that one program makes in a walk.
 const STEPS: usize = 32;
 
-/// Counts a frame of the commonest kind, or leaves it to [`any`].
-#[inline(always)]
-pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
-    let (active, half) = maps::active()?;
-    let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.zero);
-    match Packet::plain(&frame, Ports::from_all(half.ports)) {
-        Plain::NotDns => {
-            Shard::of(half)?.node(Node::Skipped(Skip::NotDns));
-            return None;
-        }
-        Plain::Dns(packet) => {
-            let mut message = Message::BLANK;
-            if direction == Direction::Received && read::is_query(&frame, &packet) {
-                if let Some(name) = read::plain_query(&frame, &packet) {
-                    return query(&frame, half, &packet, &name);
-                }
-            } else if let Ok(walk) = read::datagram_question(&frame, &packet, &mut message) {
-                return datagram(hook, &frame, active, half, &packet, &mut message, walk, direction);
-            }
-        }
-        Plain::Other => {}
-    }
-    anew(hook, direction);
-    None
-}
-
 /// Begins a frame anew.
 #[inline(always)]
-fn anew(hook: &impl Hook, direction: Direction) {
+pub(crate) fn anew(hook: &impl Hook, direction: Direction) {
     hook.goes_on(match direction {
         Direction::Received => RECEIVED,
         Direction::Sent => SENT,

@@ -19,6 +19,15 @@ impl Direct {
     pub(crate) const fn new(start: usize, end: usize, zero: u64) -> Self {
         Self { start, end, zero }
     }
+
+    /// The same, of which the compiler does not know that it is: what it has read before it reads again, when it needs it.
+    #[inline(always)]
+    pub(crate) fn again(&self) -> Self {
+        let mut start = self.start;
+        // SAFETY: it moves a register to itself.
+        unsafe { asm!("{0} = {0}", inout(reg) start, options(nomem, nostack)) };
+        Self { start, ..*self }
+    }
 }
 
 impl Frame for Direct {

@@ -1,7 +1,8 @@
 //! Where the kernel calls: XDP and TC, both ways. Whatever they find, the frame goes on as if they were not there.
 
-use crate::chain::{any, plain, segment, walk};
+use crate::chain::{any, segment, walk};
 use crate::maps::{TC, XDP};
+use crate::plain::plain;
 use aya_ebpf::bindings::{TC_ACT_UNSPEC, xdp_action};
 use aya_ebpf::macros::{classifier, xdp};
 use aya_ebpf::programs::{TcContext, XdpContext};

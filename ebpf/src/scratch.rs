@@ -55,10 +55,11 @@ pub(crate) struct Segment {
 #[repr(C)]
 pub(crate) struct Response {
     pub(crate) walk: Walk,
-    extended_errors: u64,
+    // It is not known to be zero: of zeroes in a row the compiler would make a call.
     zone: u32,
     /// The slot of its service prefix; 0: there is none.
     prefix: u32,
+    extended_errors: u64,
     rcode: u16,
     truncated: bool,
     pub(crate) unwalked: bool,

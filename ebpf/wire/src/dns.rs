@@ -103,6 +103,12 @@ impl Header {
         frame.read(place.at).map(Self).ok_or(Skip::Truncated)
     }
 
+    /// Whole as it is.
+    #[inline(always)]
+    pub(crate) const fn of(bytes: [u8; HEADER]) -> Self {
+        Self(bytes)
+    }
+
     /// QR.
     #[must_use]
     #[inline(always)]
@@ -163,6 +169,15 @@ impl Header {
     const fn additional(&self) -> u16 {
         let Self([.., a, b]) = *self;
         u16::from_be_bytes([a, b])
+    }
+
+    /// The walk over the records of a response, whose question ends at `after`; and what its header says, in `message`.
+    #[inline(always)]
+    pub(crate) fn records(&self, after: usize, end: usize, message: &mut Message) -> Walk {
+        message.response = true;
+        message.rcode = u16::from(self.rcode());
+        message.truncated = self.truncated();
+        Walk::over(after.wrapping_add(4), end, self.before_additional(), u32::from(self.additional()))
     }
 }
 
@@ -278,20 +293,22 @@ impl Walk {
             let [owner, .., l0, l1] = frame.read::<12>(at)?;
             at = frame.opaque_at(at.wrapping_add(12).wrapping_add(usize::from(u16::from_be_bytes([l0, l1]))));
             before = before.wrapping_sub(1);
-            if owner < 0xC0 || at > self.end {
+            if owner < 0xC0 {
                 return None;
             }
         }
-        if before != 0 || self.additional > 1 {
+        // Whether a record ends beyond the message is asked once: it is not, if the last one does not.
+        if before != 0 || self.additional > 1 || (self.additional == 0 && at > self.end) {
             return None;
         }
         if self.additional == 0 {
             return Some((0, None));
         }
         let options = at.wrapping_add(11);
-        let [0, 0, 41, _, _, extended, _, _, _, l0, l1] = frame.read(at)? else { return None };
+        let [owner, t0, t1, _, _, extended, _, _, _, l0, l1] = frame.read(at)?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
-        if options.wrapping_add(length) > self.end {
+        let is_opt = u16::from_be_bytes([owner, t0]) == 0 && u16::from(t1) == OPT;
+        if !is_opt || options.wrapping_add(length) > self.end {
             return None;
         }
         if length == 0 {

@@ -71,18 +71,26 @@ pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Mes
     dns::question(frame, place, &header, message)
 }
 
-/// Whether a datagram with a whole header is a query (QR = 0) with opcode QUERY.
+/// Whether a datagram with a whole header that is a common message is a response, and its QNAME: opcode QUERY, one question,
+/// and see [`Name::short`]. Else [`datagram_question`] tells.
 #[inline(always)]
-pub fn is_query<F: Frame>(frame: &F, packet: &Packet) -> bool {
-    frame.read(packet.payload.wrapping_add(2)).is_some_and(|[flags]| flags & 0xF8 == 0)
+pub fn plain_question<F: Frame>(frame: &F, packet: &Packet) -> Option<(bool, Name)> {
+    let [_, _, flags, _, 0, 1] = frame.read(packet.payload)? else { return None };
+    if flags & 0x78 != 0 {
+        return None;
+    }
+    let name =
+        Name::short(frame, packet.payload.wrapping_add(dns::HEADER), packet.payload.wrapping_add(packet.length))?;
+    Some((flags & 0x80 != 0, name))
 }
 
-/// The QNAME of a datagram that is a common query: opcode QUERY, one question, and see [`Name::short`]. Else
-/// [`datagram_question`] tells.
+/// The walk over the records of a response of which [`plain_question`] gave the QNAME; and what its header says, in `message`,
+/// of which at most the QNAME is known yet.
 #[inline(always)]
-pub fn plain_query<F: Frame>(frame: &F, packet: &Packet) -> Option<Name> {
-    let [0, 1] = frame.read(packet.payload.wrapping_add(4))? else { return None };
-    Name::short(frame, packet.payload.wrapping_add(dns::HEADER), packet.payload.wrapping_add(packet.length))
+pub fn plain_records<F: Frame>(frame: &F, packet: &Packet, name: &Name, message: &mut Message) -> Option<Walk> {
+    let header = Header::of(frame.read(packet.payload)?);
+    let end = packet.payload.wrapping_add(packet.length);
+    Some(header.records(name.at.wrapping_add(name.length), end, message))
 }
 
 /// The place of the message that is a datagram's payload.

@@ -29,12 +29,20 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// A short walk finds what the long one does.
+/// What is read of a common message in short is what is read of it at length; and so are the records of a response.
 fn at_once(frame: &[u8], packet: &Packet, link: Link, whole: &[Result<(Packet, Message), Skip>]) {
-    let mut message = Message::BLANK;
-    let Ok(mut walk) = wire::read::datagram_question(&Slice(frame), packet, &mut message) else { return };
-    if link == Link::Ethernet && message.response && walk.is_short(&Slice(frame), &mut message) {
-        assert_eq!(whole, [Ok((*packet, message))]);
+    let Some((response, name)) = wire::read::plain_question(&Slice(frame), packet) else { return };
+    if link != Link::Ethernet {
+        return;
+    }
+    let [Ok((_, read))] = whole else { panic!("a message that is read at once is none") };
+    assert_eq!((read.response, read.opcode, read.qname), (response, 0, name));
+    let mut message = Message { qname: name, ..Message::BLANK };
+    if response {
+        let walk = wire::read::plain_records(&Slice(frame), packet, &name, &mut message);
+        if walk.expect("its header was read before").is_short(&Slice(frame), &mut message) {
+            assert_eq!(whole, [Ok((*packet, message))]);
+        }
     }
 }
 
