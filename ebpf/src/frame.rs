@@ -1,6 +1,7 @@
 //! A frame behind packet pointers: the one place where its bytes are loaded.
 
 use core::arch::asm;
+use core::hint::assert_unchecked;
 use wire::Frame;
 
 /// The verifier follows a packet pointer no further than this.
@@ -21,11 +22,16 @@ impl Direct {
     }
 
     /// The same, of which the compiler does not know that it is: what it has read before it reads again, when it needs it.
+    ///
+    /// # Safety
+    /// The frame must hold its first `held` bytes, and the verifier must have seen that it does.
     #[inline(always)]
-    pub(crate) fn again(&self) -> Self {
+    pub(crate) unsafe fn again(&self, held: usize) -> Self {
         let mut start = self.start;
         // SAFETY: it moves a register to itself.
         unsafe { asm!("{0} = {0}", inout(reg) start, options(nomem, nostack)) };
+        // SAFETY: the caller's, as the start is the same.
+        unsafe { assert_unchecked(start.wrapping_add(held) <= self.end) };
         Self { start, ..*self }
     }
 }

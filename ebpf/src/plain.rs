@@ -10,6 +10,7 @@ use crate::shard::Shard;
 use core::cell::Cell;
 use core::ptr::null_mut;
 use layout::{Half, Line, WALK};
+use wire::dns::HEADER;
 use wire::zones::{Buckets, Entries};
 use wire::{Counters as _, Direction, Field, Frame as _, Key, Message, Name, Node, Packet, Plain, Ports, Skip};
 use wire::{count, read, zones};
@@ -98,7 +99,8 @@ fn response(
     prefix: u32,
     shard: &mut Shard,
 ) -> Option<()> {
-    let frame = frame.again();
+    // SAFETY: the header of the message was read before.
+    let frame = unsafe { frame.again(packet.payload.wrapping_add(HEADER)) };
     let mut message = Message::BLANK;
     let mut walk = read::plain_records(&frame, packet, name, &mut message)?;
     if walk.is_short(&frame, &mut message) {
