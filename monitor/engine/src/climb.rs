@@ -6,6 +6,7 @@ mod tests;
 
 use crate::budget::{Budget, Moment};
 use crate::effect::Effect;
+use crate::harm::Harm;
 use crate::ladder::{HOUR, HeldBack, Ladder};
 use crate::machine::Known;
 use crate::{Action, Evidence, Intent, Policy, Route, Rung, Time, When};
@@ -43,6 +44,8 @@ pub(crate) struct Climb {
     plain: Option<(Moment, bool)>,
     /// What its steps did to the load.
     effect: Effect,
+    /// What is seen beside its condition, of what its ladder asks for.
+    harm: Harm,
     budget: Budget,
     held_back: Option<HeldBack>,
     because: String,
@@ -89,6 +92,7 @@ impl Climb {
             spent: false,
             plain: None,
             effect: Effect::new(),
+            harm: Harm::default(),
             budget: Budget::default(),
             held_back: None,
             because: String::new(),
@@ -107,6 +111,7 @@ impl Climb {
         }
         self.held_back = None;
         self.effect.see(look.load, look.elapsed);
+        self.harm.see(look.known, look.load, is_harmed(policy, look), look.elapsed);
         self.kept = self.kept.saturating_add(look.elapsed);
         self.cleared = match look.known {
             Known::Cleared => self.cleared.saturating_add(look.elapsed),
@@ -245,8 +250,11 @@ impl Climb {
             Known::Met => {
                 let harm = match ladder.evidence.map(harm) {
                     None => String::new(),
-                    Some(Some(harm)) => format!("; {harm}"),
-                    Some(None) => {
+                    // What crept up mostly settles by itself; a first step is made all the same.
+                    Some(Some(harm)) if step == 0 || load.is_none() || self.harm.is_sound() || self.effect.is_far() => {
+                        format!("; {harm}")
+                    }
+                    Some(_) => {
                         self.held_back = Some(HeldBack::NoEvidence);
                         return None;
                     }
@@ -312,4 +320,10 @@ impl Climb {
         let action = self.rung(&route.policy).action?;
         Some(Intent { router, prefix, action, because: self.because.clone() })
     }
+}
+
+/// Whether the harm is there that the ladder asks for.
+fn is_harmed(policy: &Policy, look: Look<'_>) -> bool {
+    let Policy::Demote(Ladder { evidence: Some(evidence), .. }) = policy else { return false };
+    look.known == Known::Met && (look.harm)(*evidence).is_some()
 }

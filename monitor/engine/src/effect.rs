@@ -97,6 +97,11 @@ impl Effect {
         self.load.is_some_and(|load| load / divided >= FAR)
     }
 
+    /// Whether the load is far over rising.
+    pub(crate) fn is_far(&self) -> bool {
+        self.load.is_some_and(|load| load >= FAR)
+    }
+
     /// Whether the load would not be under falling if the last step were released, as far as is known.
     pub(crate) fn would_be_back(&self) -> bool {
         let Some(&Some(divided)) = self.divided.last() else { return false };

@@ -109,7 +109,7 @@ pub enum HeldBack {
         /// How often it may be.
         limit: usize,
     },
-    /// The harm that the route asks for is not there.
+    /// The harm that the route asks for is not there; or, for a further step, crept up and has not lasted yet.
     NoEvidence,
     /// A path that is longer already moved too little for a longer one to be enough.
     Futile,

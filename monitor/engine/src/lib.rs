@@ -25,6 +25,7 @@ mod climb;
 mod clock;
 mod effect;
 mod errors;
+mod harm;
 mod measure;
 #[cfg(test)]
 mod properties;

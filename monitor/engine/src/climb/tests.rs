@@ -203,6 +203,30 @@ fn no_step_up_without_the_harm_that_is_asked_for() {
 }
 
 #[test]
+fn a_further_step_is_made_by_harm_that_came_at_once_or_lasts_or_is_great() {
+    let evidence = Some(Evidence { unanswered: Some(0.05), drops: false });
+    for (creeps, load, stepped) in [(60, 1.6, 0), (300, 1.6, 299), (300, 4.0, 3)] {
+        let mut route = Trace::new(Ladder { evidence, ..ladder(&[1, 2]) });
+        let mut pass = |seconds, known, load, harm: Option<&str>| {
+            (route.load, route.harm) = (Some(load), harm.map(Into::into));
+            route.pass(seconds, known);
+            (route.step(), route.climb.held_back)
+        };
+        assert_eq!(pass(1, Known::Met, 2.0, Some("harm")).0, 1);
+        assert_eq!(pass(20 * MINUTE, Known::Cleared, 0.8, None).0, 1, "it would be back");
+        pass(creeps, Known::Met, 1.2, None);
+        if stepped > 0 {
+            assert_eq!(
+                pass(stepped, Known::Met, load, Some("harm")),
+                (1, Some(HeldBack::NoEvidence)),
+                "{creeps} {load}"
+            );
+        }
+        assert_eq!(pass(1, Known::Met, load, Some("harm")), (2, None), "{creeps} {load}");
+    }
+}
+
+#[test]
 fn what_somebody_removes_is_put_back_out_of_the_same_budget() {
     let mut route = Trace::new(ladder(&[1]));
     assert!(!route.put_back(), "nobody has wanted anything yet");
