@@ -9,7 +9,7 @@ use wire::count::{CODES, FIELDS, NODE};
 use wire::zones::ENTRIES;
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// As many service prefixes as can be told apart.
 pub const PREFIXES: usize = 64;
@@ -42,28 +42,34 @@ pub struct Half {
     pub depths: u32,
     /// The first block of totals of the node, [`Totals`]; there is one for each CPU.
     pub totals: u32,
-    /// The first of the [`Marks`] of the first CPU.
-    pub marks: u32,
-    /// Words of marks of one CPU, of all kinds.
-    pub marks_of_cpu: u32,
+    /// The number of the reading that is to come, of those up to [`READINGS`]; never 0.
+    pub reading: u32,
+    /// The first slot, [`Slot`], of the first CPU.
+    pub slot: u32,
     /// Not zero: more than one task may write a counter at a time (PREEMPT_RT).
     pub shared: u16,
     /// How many of `prefix` there are.
     pub prefixes: u16,
-    /// The first slot, [`Slot`], of the first CPU.
-    pub slot: u32,
     /// Slots of one CPU: `other`, zones, prefixes.
     pub slots: u32,
     /// The first row, [`Row`], of the first CPU.
     pub row: u32,
     /// Rows of one CPU.
     pub rows: u32,
+    /// The first of the [`Marks`] of the first CPU.
+    pub marks: u32,
+    /// Words of marks of one CPU, of both kinds.
+    pub marks_of_cpu: u32,
     /// How many words of marks of each kind there are.
     pub words: u32,
+    /// The first of the [`Listed`] of the first CPU.
+    pub list: u32,
+    /// Entries of one CPU's list: a power of two.
+    pub list_of_cpu: u32,
     /// The slot of the first service prefix.
     pub first_prefix: u32,
     /// The rest of a cache line.
-    pub spare: [u64; 5],
+    pub spare: [u32; 7],
     /// Network and mask of each service prefix, longest first, the upper half of each before the lower.
     pub prefix: [[u64; 4]; PREFIXES],
 }
@@ -71,13 +77,30 @@ pub struct Half {
 const _: () = assert!(size_of::<Half>().is_multiple_of(64), "each half begins a cache line");
 
 /// A bucket of the zone table, which each CPU has a copy of: its entries, then a counter of 32 bits for each of them, which
-/// counts the queries of its zone. So a query costs one line of memory that is not in a cache, not two.
+/// counts the queries of its zone, and [`SEEN`]. So a query costs one line of memory that is not in a cache, not two.
 pub type Line = [u64; 8];
 
 /// Where the counter of an entry is in its [`Line`], in bytes.
 #[must_use]
 pub const fn counter(entry: usize) -> usize {
     8 * ENTRIES + 4 * entry
+}
+
+/// Where a [`Line`] says which of its zones are [`Listed`], in bytes: 32 bits, of which the lower ones, as many as
+/// [`READINGS`] has, are the number of a reading, and those above it the entries whose queries were listed for that one.
+pub const SEEN: usize = counter(ENTRIES);
+
+/// The highest number of a reading. After it comes 1.
+pub const READINGS: u32 = u32::MAX >> ENTRIES;
+
+const _: () = assert!(SEEN + 4 == size_of::<Line>(), "a line must have room for what was seen of it");
+
+/// The bit in [`SEEN`] of the entry whose counter is in this [`Line`] at `counter`.
+#[must_use]
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "places in a line are less than its size")]
+pub const fn entry(counter: usize) -> u32 {
+    1_u32.wrapping_shl((counter as u32 / 4).wrapping_add(READINGS.count_ones() - self::counter(0) as u32 / 4))
 }
 
 /// Such a counter goes up to here, and on from 0; and when half of that is passed, and at 0, one is added to
@@ -93,26 +116,38 @@ pub const fn queries(halves: u64, counter: u32) -> u64 {
     halves.wrapping_add(behind).wrapping_mul(HALVES as u64).wrapping_add((counter % HALVES) as u64)
 }
 
-/// The fields of a slot, and one word, the row of the slot's extended errors within its CPU's, or 0: none yet.
+/// The fields of a slot, and one word: its lower half is the row of the slot's extended errors within its CPU's, or 0: none
+/// yet; its upper half the number of the reading for which the slot was last [`Listed`].
 ///
 /// The queries of a zone are in its [`Line`], those of a prefix and of `other` are here.
 pub type Slot = [u64; FIELDS + 1];
 
-/// Marks of what moved: a word for 64 slots, a bit each; and summaries, a word for 64 of these.
+/// What moved, in the order in which each CPU first counted there for a reading: the slot and, in [`OWN`], whether it is the
+/// slot itself or the counter of its zone in a [`Line`]. The upper half says which entry of the list it is, counted
+/// from 1: what was written longer ago is not mistaken for it.
 ///
-/// Each CPU has its own. When it has counted in a slot whose bit is not set it sets it, then that of the word in its
-/// summary. Whoever reads takes a summary and puts 0 in its place, then does so with the words that it names. The programs
-/// write what they have read and a bit more, not at once: a bit that was taken meanwhile may come back, and the slot is
-/// looked at once more than needed; none is lost.
-///
-/// A program may have seen a bit that was then taken, and its count may come behind the reading: what was marked for the
-/// last reading must be looked at again in the next one.
-///
-/// Between a CPU's marks and their summaries are two kinds that stay: of each zone whose queries were ever counted in its
-/// [`Line`], and of each slot where something was ever counted in its [`Slot`]. All others are zero and need not be read.
+/// Each CPU has its own list and goes on at its beginning when it comes to its end. A reading begins by making the next
+/// one's number that of [`Half::reading`]. A program may have counted by the number before, where its CPU had already listed
+/// the place, and its count may come behind the reading: what was listed for the last reading must be looked at again in
+/// the next one.
+pub type Listed = u64;
+
+/// Set where a slot is meant itself.
+pub const OWN: u32 = 1 << 31;
+
+/// The `nth` entry of a list, counted from 0.
+#[must_use]
+#[inline(always)]
+pub const fn listed(nth: u64, what: u32) -> Listed {
+    nth.wrapping_add(1) << 32 | what as u64
+}
+
+/// Marks of the slots where anything was ever counted: a bit each, a word for 64 slots. Of all others there is nothing to
+/// read. There are two kinds, one behind the other: of each zone whose queries were counted in its [`Line`], and of each slot
+/// where something was counted in its [`Slot`].
 pub type Marks = u64;
 
-/// How many slots, or words, a word of [`Marks`] stands for.
+/// How many slots a word of [`Marks`] stands for.
 pub const MARKED: usize = 64;
 
 /// The extended errors of a slot, by column. The first row is that of `other`.
@@ -131,6 +166,9 @@ pub const ROWS: usize = 1;
 
 /// Responses whose extended errors count for `other` for want of rows, in [`Totals`].
 pub const CROWDED: usize = 2;
+
+/// Entries that were ever written to the CPU's list of [`Listed`], in [`Totals`].
+pub const LISTED: usize = 3;
 
 /// The first of the totals of `wire::Node`, in [`Totals`].
 pub const OF_NODE: usize = 4;

@@ -7,7 +7,7 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{Active, Half, Line, Marks, Row, Slot, Totals, counter};
+use layout::{Active, Half, Line, Listed, Marks, Row, Slot, Totals, counter};
 use wire::count::OTHER;
 use wire::zones::{Buckets, ENTRIES, Entries, FINGERPRINT, Shape, WHICH};
 
@@ -25,6 +25,8 @@ pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(2, BPF_F_MMAPABLE
 pub(crate) static EXTENDED: Array<Row> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 pub(crate) static MARKS: Array<Marks> = Array::with_max_entries(2, BPF_F_MMAPABLE);
+#[map]
+pub(crate) static LIST: Array<Listed> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 
 /// What a program leaves to the one it calls.
 #[map]

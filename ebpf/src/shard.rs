@@ -1,9 +1,9 @@
 //! What the programs count, each CPU in maps' values of its own.
 
 use crate::atomic::{exchange_zero, fetch_add_one, fetch_add_one_small, fetch_or};
-use crate::maps::{self, EXTENDED, MARKS, SLOTS, TOTALS, Zones, of_half};
+use crate::maps::{self, EXTENDED, LIST, MARKS, SLOTS, TOTALS, Zones, of_half};
 use core::arch::asm;
-use layout::{CROWDED, FRAMES, HALVES, Half, Line, OF_NODE, ROWS, Slot, Totals};
+use layout::{CROWDED, FRAMES, HALVES, Half, LISTED, Line, OF_NODE, OWN, READINGS, ROWS, SEEN, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::Hit;
 use wire::{Counters, Field, Node};
@@ -54,8 +54,9 @@ impl Shard {
     #[inline(always)]
     pub(crate) fn query_at(&mut self, zone: Hit, line: *mut Line) {
         let slot = zone.slot();
+        let counter = unforeseen(zone.which() as usize) & 60;
         // SAFETY: the place is masked to one of four bytes in a line.
-        let word: *mut u32 = unsafe { line.cast::<u8>().add(unforeseen(zone.which() as usize) & 60).cast() };
+        let word: *mut u32 = unsafe { line.cast::<u8>().add(counter).cast() };
         let was = if self.shared {
             // SAFETY: an aligned word of a map's value.
             unsafe { fetch_add_one_small(word) }
@@ -67,7 +68,7 @@ impl Shard {
                 was
             }
         };
-        self.mark(slot);
+        self.moved(slot, counter, line);
         // Both are rare: the first query of all, and each 2^31st.
         if was.wrapping_add(1) & (HALVES - 1) <= 1 {
             if was == 0 {
@@ -95,10 +96,10 @@ impl Shard {
     }
 
     #[inline(always)]
-    fn total(&mut self, index: usize) {
+    fn total(&mut self, index: usize) -> u64 {
         // SAFETY: the index is masked to the length of the block.
         let word = unsafe { &raw mut (*self.totals)[index & 31] };
-        self.add(word);
+        self.add(word)
     }
 
     /// Adds one to a word of a map, and gives what was there.
@@ -116,48 +117,65 @@ impl Shard {
         }
     }
 
-    /// Marks the slot as one that moved, if it is not yet.
+    /// Lists the zone as one of which queries were counted, unless it is listed for the reading that is to come.
+    ///
+    /// Who comes between on the same CPU may have its bit lost, and lists its zone once more: that does no harm.
     #[inline(always)]
-    fn mark(&self, slot: u32) {
-        let first = self.marks();
-        let word = slot >> 6;
-        let index = first.wrapping_add(word);
-        let Some(marks) = MARKS.get_ptr(index) else { return };
-        // SAFETY: an aligned word of a map's value. Volatile: the daemon takes it.
-        if unsafe { marks.read_volatile() } >> (slot & 63) & 1 != 0 {
+    fn moved(&mut self, slot: u32, counter: usize, line: *mut Line) {
+        let reading = of_half!(self.half, reading);
+        // SAFETY: the last four bytes of a line.
+        let seen: *mut u32 = unsafe { line.cast::<u8>().add(SEEN).cast() };
+        // SAFETY: an aligned word of a map's value.
+        let (was, entry) = (unsafe { seen.read() }, layout::entry(counter));
+        let differs = was ^ reading;
+        if differs & (entry | READINGS) == entry {
             return;
         }
-        self.set(index, slot);
-        let summaries = of_half!(self.half, words).wrapping_mul(3);
-        self.set(first.wrapping_add(summaries).wrapping_add(word >> 6), word);
+        let others = if differs & READINGS == 0 { was } else { reading };
+        // SAFETY: as above.
+        unsafe { seen.write(others | entry) };
+        self.list(slot);
     }
 
-    /// Marks the slot as one that was ever counted in: the `nth` kind of marks that stay.
+    /// Lists a slot as one where something was counted, likewise.
+    #[inline(always)]
+    fn slot_moved(&mut self, slot: u32, fields: *mut Slot) {
+        let reading = of_half!(self.half, reading);
+        // SAFETY: the upper half of the last word of a slot, in a map's value.
+        let seen: *mut u32 = unsafe { (&raw mut (*fields)[FIELDS]).cast::<u32>().add(1) };
+        // SAFETY: as above.
+        if unsafe { seen.read() } != reading {
+            // SAFETY: as above.
+            unsafe { seen.write(reading) };
+            self.list(slot | OWN);
+        }
+    }
+
+    /// Writes the next entry of this CPU's list.
+    #[inline(always)]
+    fn list(&mut self, what: u32) {
+        let nth = self.total(LISTED);
+        let of_cpu = of_half!(self.half, list_of_cpu);
+        let first = self.cpu.wrapping_mul(of_cpu).wrapping_add(of_half!(self.half, list));
+        let Some(entry) = LIST.get_ptr_mut(first.wrapping_add(nth as u32 & of_cpu.wrapping_sub(1))) else { return };
+        // SAFETY: an aligned word of a map's value. Volatile: the daemon reads it.
+        unsafe { entry.write_volatile(layout::listed(nth, what)) };
+    }
+
+    /// Marks the slot as one that was ever counted in, by the `nth` kind of marks.
     #[inline(always)]
     fn stays(&self, slot: u32, nth: u32) {
-        let words = of_half!(self.half, words).wrapping_mul(nth.wrapping_add(1));
-        let first = self.marks().wrapping_add(words);
-        self.set(first.wrapping_add(slot >> 6), slot);
-    }
-
-    /// The first of this CPU's marks.
-    #[inline(always)]
-    fn marks(&self) -> u32 {
-        self.cpu.wrapping_mul(of_half!(self.half, marks_of_cpu)).wrapping_add(of_half!(self.half, marks))
-    }
-
-    /// Sets a bit of the marks.
-    #[inline(always)]
-    fn set(&self, index: u32, bit: u32) {
-        let Some(marks) = MARKS.get_ptr_mut(index) else { return };
-        let bit = 1 << (bit & 63);
+        let first = self.cpu.wrapping_mul(of_half!(self.half, marks_of_cpu)).wrapping_add(of_half!(self.half, marks));
+        let kind = first.wrapping_add(of_half!(self.half, words).wrapping_mul(nth));
+        let Some(marks) = MARKS.get_ptr_mut(kind.wrapping_add(slot >> 6)) else { return };
+        let bit = 1 << (slot & 63);
         if self.shared {
             // SAFETY: an aligned word of a map's value.
             unsafe { fetch_or(marks, bit) };
             return;
         }
-        // SAFETY: as above, and this CPU is the only one that sets bits in it. Volatile: in this order.
-        unsafe { marks.write_volatile(marks.read_volatile() | bit) };
+        // SAFETY: as above, and this CPU is the only one that sets bits in it.
+        unsafe { marks.write(marks.read() | bit) };
     }
 
     /// Adds one to each of the info-codes of a slot.
@@ -239,7 +257,7 @@ impl Counters for Shard {
         let Some(fields) = self.fields(slot) else { return };
         // SAFETY: the index is masked to the length of the slot.
         let was = self.add(unsafe { &raw mut (*fields)[field as usize & 7] });
-        self.mark(slot);
+        self.slot_moved(slot, fields);
         if was == 0 {
             self.stays(slot, 1);
         }

@@ -3,12 +3,12 @@
 use super::super::attribution::{Attribution, Slots};
 use super::Error;
 use super::known::Known;
+use super::list;
 use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
-use super::marks::MarksOfCpu;
 use super::pins;
 use super::room::{self, Room};
-use layout::{Active, FRAMES, Half, Line, Marks, OF_NODE, PREFIXES, ROWS, Row, Slot, Totals};
+use layout::{Active, FRAMES, Half, Line, Listed, Marks, OF_NODE, PREFIXES, READINGS, ROWS, Row, Slot, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,6 +27,7 @@ pub(super) struct Maps {
     slots: Mapped<Slot>,
     rows: Mapped<Row>,
     marks: Mapped<Marks>,
+    list: Mapped<Listed>,
     /// Of each half, where each slot's queries are counted: until whoever reads them takes it.
     known: [Known; 2],
 }
@@ -42,6 +43,7 @@ impl Maps {
             slots: map(loaded, "SLOTS")?,
             rows: map(loaded, "EXTENDED")?,
             marks: map(loaded, "MARKS")?,
+            list: map(loaded, "LIST")?,
             known: [Known::default(), Known::default()],
         })
     }
@@ -58,9 +60,11 @@ impl Maps {
         let same = |words: &[AtomicU64], wanted: &[u64]| {
             words.iter().zip(wanted).all(|(word, wanted)| word.load(Ordering::Relaxed) == *wanted)
         };
-        let holds = fits
-            && same(self.halves.words(half, 1), &words(&self.written(half, attribution, shape, ports)))
-            && table.iter().enumerate().all(|(index, bucket)| same(self.line(half, 0, index), &bucket[..ENTRIES]));
+        let holds =
+            fits && same(
+                self.halves.words(half, 1),
+                &words(&self.written(half, attribution, shape, ports, self.reading(half))),
+            ) && table.iter().enumerate().all(|(index, bucket)| same(self.line(half, 0, index), &bucket[..ENTRIES]));
         if holds {
             self.known[half] = Known::of(used(attribution.slots()), self.room.cpus, table);
         }
@@ -79,7 +83,7 @@ impl Maps {
     /// Fills the half that is not in force: counters zero.
     pub(super) fn fill(&mut self, attribution: &Attribution, ports: Ports) -> Result<(), Error> {
         let half = 1 - self.active();
-        let Room { cpus, slots, rows, buckets, marks } = self.room;
+        let Room { cpus, slots, rows, buckets, marks, list } = self.room;
         let (shape, table) = attribution.table().ok_or(Error::Learning)?;
         let Slots { zones, prefixes } = attribution.slots();
         let used = used(attribution.slots());
@@ -90,6 +94,7 @@ impl Maps {
         self.slots.zero(half * cpus * slots, cpus * slots);
         self.rows.zero(half * cpus * rows, cpus * rows);
         self.marks.zero(half * cpus * marks, cpus * marks);
+        self.list.zero(half * cpus * list, cpus * list);
         for cpu in 0..cpus {
             let lines = self.zones.words((half * cpus + cpu) * buckets, table.len());
             for (word, value) in lines.iter().zip(table.as_flattened()) {
@@ -102,7 +107,7 @@ impl Maps {
                 self.slots.words(slot, 1)[FIELDS].store(1 + prefix as u64, Ordering::Relaxed);
             }
         }
-        let written = self.written(half, attribution, shape, ports);
+        let written = self.written(half, attribution, shape, ports, 1);
         for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
             word.store(value, Ordering::Relaxed);
         }
@@ -111,8 +116,8 @@ impl Maps {
     }
 
     /// What the programs are told of a half.
-    fn written(&self, half: usize, attribution: &Attribution, shape: Shape, ports: Ports) -> Half {
-        let Room { cpus, slots, rows, buckets, marks } = self.room;
+    fn written(&self, half: usize, attribution: &Attribution, shape: Shape, ports: Ports, reading: u32) -> Half {
+        let Room { cpus, slots, rows, buckets, marks, list } = self.room;
         let Slots { zones, prefixes } = attribution.slots();
         let mut all = [[0; 4]; PREFIXES];
         for (place, prefix) in all.iter_mut().zip(attribution.prefixes()) {
@@ -130,17 +135,20 @@ impl Maps {
             buckets_of_cpu: number(buckets),
             depths: shape.depths,
             totals: number(half * cpus),
-            marks: number(half * cpus * marks),
-            marks_of_cpu: number(marks),
+            reading,
+            slot: number(half * cpus * slots),
             shared: u16::from(realtime()),
             prefixes: u16::try_from(prefixes).unwrap_or(u16::MAX),
-            slot: number(half * cpus * slots),
             slots: number(slots),
             row: number(half * cpus * rows),
             rows: number(rows),
+            marks: number(half * cpus * marks),
+            marks_of_cpu: number(marks),
             words: number(room::words_of_marks(slots)),
+            list: number(half * cpus * list),
+            list_of_cpu: number(list),
             first_prefix: 1 + zones,
-            spare: [0; 5],
+            spare: [0; 7],
             prefix: all,
         }
     }
@@ -151,6 +159,26 @@ impl Maps {
         let mut bytes = [0; 8];
         bytes[at % 8] = 1;
         self.halves.words(self.active(), 1)[at / 8].fetch_or(u64::from_le_bytes(bytes), Ordering::Relaxed);
+    }
+
+    /// The number of the reading that the programs list for.
+    fn reading(&self, half: usize) -> u32 {
+        self.word_of_reading(half).1[1]
+    }
+
+    /// Has the programs list for the next reading, so that all that is listed before belongs to this one.
+    pub(super) fn begin_reading(&self, half: usize) {
+        let (word, [before, reading]) = self.word_of_reading(half);
+        word.store(word_of([before, reading % READINGS + 1]), Ordering::SeqCst);
+    }
+
+    /// The word that ends with the number of a reading, and both numbers in it.
+    fn word_of_reading(&self, half: usize) -> (&AtomicU64, [u32; 2]) {
+        const AT: usize = std::mem::offset_of!(Half, reading);
+        const { assert!(AT % 8 == 4, "it ends a word") };
+        let word = &self.halves.words(half, 1)[AT / 8];
+        let [a, b, c, d, reading @ ..] = word.load(Ordering::Relaxed).to_ne_bytes();
+        (word, [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes(reading)])
     }
 
     /// Puts the other half in force. What was in force is at rest when this returns.
@@ -208,13 +236,17 @@ impl Maps {
     }
 
     /// A CPU's marks.
-    pub(super) fn marks(&self, half: usize, cpu: usize) -> MarksOfCpu<'_> {
+    pub(super) fn marks(&self, half: usize, cpu: usize) -> list::Marks<'_> {
         let Room { cpus, slots, marks, .. } = self.room;
         let words = room::words_of_marks(slots);
-        let (moved, rest) = self.marks.words((half * cpus + cpu) * marks, marks).split_at(words);
-        let (queried, rest) = rest.split_at(words);
-        let (touched, rest) = rest.split_at(words);
-        MarksOfCpu { moved, queried, touched, summaries: &rest[..room::summaries(slots)] }
+        let (queried, rest) = self.marks.words((half * cpus + cpu) * marks, marks).split_at(words);
+        list::Marks { queried, touched: &rest[..words] }
+    }
+
+    /// A CPU's list.
+    pub(super) fn list(&self, half: usize, cpu: usize) -> &[AtomicU64] {
+        let Room { cpus, list, .. } = self.room;
+        self.list.words((half * cpus + cpu) * list, list)
     }
 }
 
@@ -239,6 +271,12 @@ fn fits(what: &'static str, wanted: usize, room: usize) -> Result<(), Error> {
 /// Whether softirqs can be preempted (PREEMPT_RT), so that a CPU is more than one writer.
 fn realtime() -> bool {
     std::fs::read_to_string("/sys/kernel/realtime").is_ok_and(|text| text.trim() == "1")
+}
+
+/// The word in memory that begins with the first number.
+fn word_of([first, second]: [u32; 2]) -> u64 {
+    let ([a, b, c, d], [e, f, g, h]) = (first.to_ne_bytes(), second.to_ne_bytes());
+    u64::from_ne_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The upper 64 bits and the lower ones.

@@ -22,13 +22,21 @@ const QUERIES: usize = 0;
 /// The sum of all else, which changes with any of it.
 const REST: usize = 2;
 /// Its bucket and which entry of it, plus one; 0 if its queries are counted in its slot: `other`, a prefix, a name that
-/// cannot be found. And [`TOUCHED`].
+/// cannot be found. And [`TOUCHED`], [`FOUND`], [`GREW`].
 const PLACE: usize = 3;
 /// The counter in its bucket on each CPU.
 const COUNTERS: usize = 4;
 
 /// Something was counted in its slot on some CPU, which can therefore not be passed over.
 const TOUCHED: u32 = 1 << 31;
+
+/// It is among those that may have moved, for the reading that is under way.
+const FOUND: u32 = 1 << 30;
+
+/// Its queries have, since it was last told.
+const GREW: u32 = 1 << 29;
+
+const FLAGS: u32 = TOUCHED | FOUND | GREW;
 
 /// Words in a cache line.
 const LINE: usize = 16;
@@ -42,7 +50,7 @@ impl Known {
         let first = words.as_ptr().align_offset(LINE * size_of::<u32>()).min(LINE - 1);
         in_huge_pages(&words);
         let mut known = Self { words, first, size, slots };
-        // What crowded zones count for `other` nothing marks.
+        // What crowded zones count for `other` nothing lists.
         known.touch(OTHER);
         for (bucket, entries) in (0_u32..).zip(table) {
             for (nth, entry) in (1_u32..).zip(&entries[..ENTRIES]) {
@@ -87,7 +95,16 @@ impl Known {
     /// Whether something was counted in a slot itself.
     #[inline]
     pub(super) fn is_touched(&self, slot: u32) -> bool {
-        self.slot(slot).is_some_and(|known| known[PLACE] & TOUCHED != 0)
+        self.slot(slot).is_some_and(is_touched)
+    }
+
+    /// Has it be known of a slot that it may have moved; whether that is new, and there is such a slot.
+    #[inline]
+    pub(super) fn find(&mut self, slot: u32) -> bool {
+        let Some(known) = self.slot_mut(slot) else { return false };
+        let found = known[PLACE] & FOUND != 0;
+        known[PLACE] |= FOUND;
+        !found
     }
 
     /// Has it be known of a slot that something was.
@@ -110,23 +127,38 @@ impl Known {
 /// The bucket of a slot's counters, and which entry of it.
 #[inline]
 pub(super) const fn place(slot: &Slot) -> Option<(usize, usize)> {
-    let Some(place) = ((slot[PLACE] & !TOUCHED) as usize).checked_sub(1) else { return None };
+    let Some(place) = ((slot[PLACE] & !FLAGS) as usize).checked_sub(1) else { return None };
     Some((place >> 3, place & 7))
 }
 
-/// The queries of a slot so far, and the sum of all else.
+/// Whether something was counted in the slot itself.
 #[inline]
-pub(super) const fn counted(slot: &Slot) -> (u64, u32) {
-    ((slot[QUERIES + 1] as u64) << 32 | slot[QUERIES] as u64, slot[REST])
+pub(super) const fn is_touched(slot: &Slot) -> bool {
+    slot[PLACE] & TOUCHED != 0
 }
 
-/// Writes these.
+/// The queries of a slot so far.
+#[inline]
+pub(super) const fn queries(slot: &Slot) -> u64 {
+    (slot[QUERIES + 1] as u64) << 32 | slot[QUERIES] as u64
+}
+
+/// Writes others.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "half by half")]
-pub(super) const fn count(slot: &mut Slot, queries: u64, rest: u32) {
+pub(super) const fn grow(slot: &mut Slot, queries: u64) {
     slot[QUERIES] = queries as u32;
     slot[QUERIES + 1] = (queries >> 32) as u32;
+    slot[PLACE] |= GREW;
+}
+
+/// Writes the sum of all else; whether that or the queries are others than was told before, as they now are.
+#[inline]
+pub(super) const fn tell(slot: &mut Slot, rest: u32) -> bool {
+    let moved = slot[PLACE] & GREW != 0 || slot[REST] != rest;
     slot[REST] = rest;
+    slot[PLACE] &= !(FOUND | GREW);
+    moved
 }
 
 /// The counter of a CPU as it was read last.

@@ -1,23 +1,23 @@
-//! What moved since the last sample. It costs what moved: each CPU marks the slots that it counts in.
+//! What moved since the last sample. It costs what moved: each CPU lists the slots that it counts in.
 //!
-//! A few others are looked at each time, in turn, so that nothing that some CPU should ever fail to mark stays unseen.
+//! A few others are looked at each time, in turn, so that nothing that some CPU should ever fail to list stays unseen.
 
 use super::half::Maps;
 use super::known::{self, Known};
+use super::list::{self, Lists, Marks, Place};
 use super::mapped;
-use super::marks::{self, ALL, Marked, MarksOfCpu, Taking, merged};
 use super::room::Room;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
-use layout::{MARKED, OF_NODE};
+use layout::{LISTED, OF_NODE};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use wire::count::{CODES, FIELDS, Field, NODE, OTHER};
 
-/// How many slots are looked at in turn at each reading, marked or not.
-const STRIPE: usize = 64;
+/// How many slots are looked at in turn at each reading, listed or not.
+const STRIPE: usize = 16;
 
-/// A slot is fetched from memory while as many before it are looked at, and what is known of it as many earlier.
+/// A place is fetched from memory while as many before it are looked at, and what is known of its slot as many earlier.
 const AHEAD: usize = 16;
 
 /// If the last reading is longer ago than this a counter of queries may have gone round since: no CPU counts 2^32 in less.
@@ -31,25 +31,26 @@ pub(super) struct Read {
     known: Known,
     /// Totals by column, of slots that have extended errors.
     codes: HashMap<u32, [u64; CODES]>,
-    /// Slots that were marked for the last reading, in order: a program may have counted in them after it.
-    again: Vec<Marked>,
-    /// Slots that are marked now, in order.
-    marked: Vec<Marked>,
-    /// Slots to look at now, in order.
-    look: Vec<Marked>,
-    taking: Taking,
+    lists: Lists,
+    /// What was listed for the last reading: a program may have counted there after it.
+    places: Vec<Place>,
+    /// Slots that may have moved, for this reading.
+    found: Vec<u32>,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
-    /// All slots have been looked at once.
-    swept: bool,
+    /// How many of the next readings look at all slots.
+    whole: usize,
     /// When the last reading was.
     at: Option<Time>,
 }
 
+/// After what was not followed all is looked at for two readings: a program may count behind the first.
+const LOST: usize = 2;
+
 impl Read {
     /// Of the half in force now, of which nothing was counted before.
     pub(super) fn new(maps: &mut Maps) -> Self {
-        Self { swept: true, ..Self::taken(maps) }
+        Self { whole: 0, lists: Lists::read_up_to(vec![0; maps.room().cpus]), ..Self::taken(maps) }
     }
 
     /// Of the half in force now, whatever is in it.
@@ -59,19 +60,20 @@ impl Read {
             half,
             known: maps.take_known(half),
             codes: HashMap::new(),
-            again: Vec::new(),
-            marked: Vec::new(),
-            look: Vec::new(),
-            taking: Taking::default(),
+            lists: Lists::read_up_to((0..maps.room().cpus).map(|cpu| listed(maps, half, cpu)).collect()),
+            places: Vec::new(),
+            found: Vec::new(),
             stripe: 0,
-            swept: false,
+            whole: LOST,
             at: None,
         }
     }
 
     /// Has the next reading look at all slots.
     pub(super) const fn sweep(&mut self) {
-        self.swept = false;
+        if self.whole == 0 {
+            self.whole = 1;
+        }
     }
 
     /// Has each zone have been queried so often on each CPU, as far as its counters tell: while nothing counts.
@@ -96,106 +98,154 @@ impl Read {
 
     /// The totals now, as those that moved since the last call.
     pub(super) fn sample(&mut self, maps: &Maps, generation: u64, at: Time, wall: Wall) -> Sample {
-        let marks: Vec<_> = (0..maps.room().cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
-        self.taking.take_all(&marks, !self.swept, &mut self.marked);
-        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, OF_NODE + index));
-        let whole = !self.swept || self.at.is_none_or(|before| at.since(before) > ROUND);
-        let mut look = std::mem::take(&mut self.look);
-        look.clear();
-        if self.swept {
-            // Crowded zones count for `other`, unmarked.
-            let others = std::iter::once(OTHER).chain(self.turn()).map(|slot| Marked { slot, cpus: ALL });
-            look.extend(merged(merged(self.marked.iter().copied(), self.again.iter().copied()), others));
-        } else {
-            self.swept = true;
-            let all = marks::ever(&marks).map(|slot| Marked { slot, cpus: ALL });
-            look.extend(all.take_while(|marked| (marked.slot as usize) < self.known.slots()));
+        maps.begin_reading(self.half);
+        let cpus = maps.room().cpus;
+        let marks: Vec<_> = (0..cpus).map(|cpu| maps.marks(self.half, cpu)).collect();
+        let last = self.places.len();
+        for (cpu, number) in (0..cpus).zip(0_u32..) {
+            let written = listed(maps, self.half, cpu);
+            if !self.lists.read_on(number, maps.list(self.half, cpu), written, &mut self.places) {
+                self.whole = LOST;
+            }
+        }
+        if self.at.is_none_or(|before| at.since(before) > ROUND) {
+            self.sweep();
         }
         self.at = Some(at);
-        std::mem::swap(&mut self.marked, &mut self.again);
-        let (mut moved, mut codes) = (Vec::with_capacity(look.len()), Vec::new());
-        for (nth, &marked) in look.iter().enumerate() {
-            if let Some(later) = look.get(nth + 2 * AHEAD) {
-                self.known.prefetch(later.slot);
+        let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, OF_NODE + index));
+        self.found.clear();
+        // Crowded zones count for `other`, unlisted.
+        self.find(OTHER);
+        if self.whole > 0 {
+            self.whole -= 1;
+            self.look_at_all(maps, &marks);
+        } else {
+            self.look_where_listed(maps);
+            self.look_in_turn(maps, &marks);
+        }
+        self.places.drain(..last);
+        self.found.sort_unstable();
+        let (mut moved, mut codes) = (Vec::with_capacity(self.found.len()), Vec::new());
+        for nth in 0..self.found.len() {
+            if let Some(later) = self.found.get(nth + AHEAD)
+                && self.known.is_touched(*later)
+            {
+                (0..cpus).for_each(|cpu| mapped::prefetch(maps.slot(self.half, cpu, *later).as_ptr()));
             }
-            if let Some(later) = look.get(nth + AHEAD) {
-                self.fetch(maps, &marks, *later);
-            }
-            let slot = marked.slot;
-            let touched = self.known.is_touched(slot) || marks::is_touched(&marks, marked);
-            if let Some(totals) = self.slot(maps, marked, touched, whole) {
+            let slot = self.found[nth];
+            if let Some(totals) = self.slot(maps, slot) {
                 moved.push(Moved { slot, totals });
             }
-            if touched {
-                self.known.touch(slot);
+            if self.known.is_touched(slot) {
                 self.codes(maps, slot, &mut codes);
             }
         }
-        self.look = look;
         Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
     }
 
-    /// The slots whose turn it is.
-    fn turn(&mut self) -> impl Iterator<Item = u32> + use<> {
+    /// Looks at what was listed for this reading and for the last one.
+    fn look_where_listed(&mut self, maps: &Maps) {
+        for nth in 0..self.places.len() {
+            if let Some(later) = self.places.get(nth + 2 * AHEAD) {
+                self.known.prefetch(later.slot);
+            }
+            if let Some(later) = self.places.get(nth + AHEAD)
+                && let Some((bucket, _)) = self.known.place(later.slot)
+            {
+                mapped::prefetch(maps.line(self.half, later.cpu as usize, bucket).as_ptr());
+            }
+            let Place { slot, cpu, own } = self.places[nth];
+            if own {
+                self.known.touch(slot);
+                self.find(slot);
+            } else {
+                self.queries(maps, slot, cpu as usize);
+            }
+        }
+    }
+
+    /// Looks at the slots whose turn it is.
+    fn look_in_turn(&mut self, maps: &Maps, marks: &[Marks<'_>]) {
         let first = if self.stripe < self.known.slots() { self.stripe } else { 0 };
         self.stripe = first + STRIPE;
-        (0_u32..).take(self.known.slots()).skip(first).take(STRIPE)
-    }
-
-    /// Has the processor fetch what is to be looked at.
-    #[inline]
-    fn fetch(&self, maps: &Maps, marks: &[MarksOfCpu<'_>], marked: Marked) {
-        let place = self.known.place(marked.slot);
-        let touched = self.known.is_touched(marked.slot);
-        for cpu in marked.cpus(marks.len()) {
-            if let Some((bucket, _)) = place {
-                mapped::prefetch(maps.line(self.half, cpu, bucket).as_ptr());
-            }
-            if !touched {
-                mapped::prefetch(&raw const marks[cpu].touched[marked.slot as usize / MARKED]);
-            }
-        }
-        if touched {
-            for cpu in 0..marks.len() {
-                mapped::prefetch(maps.slot(self.half, cpu, marked.slot).as_ptr());
+        for slot in (0_u32..).take(self.known.slots()).skip(first).take(STRIPE) {
+            (0..maps.room().cpus).for_each(|cpu| self.queries(maps, slot, cpu));
+            if list::is_touched(marks, slot) {
+                self.known.touch(slot);
+                self.find(slot);
             }
         }
     }
 
-    /// The totals of a slot, if they moved; `whole`: counters may have gone round since the last reading.
+    /// Looks at all slots where anything was ever counted.
+    fn look_at_all(&mut self, maps: &Maps, marks: &[Marks<'_>]) {
+        let slots = self.known.slots();
+        for slot in list::ever(marks).take_while(|slot| (*slot as usize) < slots) {
+            if list::is_touched(marks, slot) {
+                self.known.touch(slot);
+                self.find(slot);
+            }
+            self.all_queries(maps, slot);
+        }
+    }
+
+    /// Takes the slot for one that may have moved.
     #[inline]
-    fn slot(&mut self, maps: &Maps, marked: Marked, touched: bool, whole: bool) -> Option<[u64; FIELDS]> {
-        let (half, slot) = (self.half, marked.slot);
+    fn find(&mut self, slot: u32) {
+        if self.known.find(slot) {
+            self.found.push(slot);
+        }
+    }
+
+    /// Adds the queries that a CPU has counted in a zone's bucket since the last reading.
+    #[inline]
+    fn queries(&mut self, maps: &Maps, slot: u32, cpu: usize) {
+        let Some(known) = self.known.slot_mut(slot) else { return };
+        let Some((bucket, entry)) = known::place(known) else { return };
+        let counter = counter(maps.line(self.half, cpu, bucket), entry);
+        let more = counter.wrapping_sub(std::mem::replace(known::counter(known, cpu), counter));
+        if more > 0 {
+            known::grow(known, known::queries(known).wrapping_add(more.into()));
+            self.find(slot);
+        }
+    }
+
+    /// Puts all queries that were ever counted of a zone, whatever was read before.
+    fn all_queries(&mut self, maps: &Maps, slot: u32) {
+        let Some(known) = self.known.slot_mut(slot) else { return };
+        let Some((bucket, entry)) = known::place(known) else { return };
+        let mut queries = 0_u64;
+        for cpu in 0..maps.room().cpus {
+            // In this order.
+            let halves = maps.slot(self.half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire);
+            let counter = counter(maps.line(self.half, cpu, bucket), entry);
+            *known::counter(known, cpu) = counter;
+            queries = queries.wrapping_add(layout::queries(halves, counter));
+        }
+        if queries != known::queries(known) {
+            known::grow(known, queries);
+            self.find(slot);
+        }
+    }
+
+    /// The totals of a slot, if they moved.
+    #[inline]
+    fn slot(&mut self, maps: &Maps, slot: u32) -> Option<[u64; FIELDS]> {
         let known = self.known.slot_mut(slot)?;
         let mut totals = [0_u64; FIELDS];
-        if touched {
+        if known::is_touched(known) {
             for cpu in 0..maps.room().cpus {
-                for (total, word) in totals.iter_mut().zip(maps.slot(half, cpu, slot)) {
+                for (total, word) in totals.iter_mut().zip(maps.slot(self.half, cpu, slot)) {
                     *total = total.wrapping_add(word.load(Ordering::Relaxed));
                 }
             }
         }
-        let before = known::counted(known);
-        let mut queries = before.0;
-        if let Some((bucket, entry)) = known::place(known) {
+        if known::place(known).is_some() {
             totals[Field::Queries as usize] = 0;
-            let marked = if whole { Marked { cpus: ALL, ..marked } } else { marked };
-            queries = if whole { 0 } else { queries };
-            for cpu in marked.cpus(maps.room().cpus) {
-                // In this order.
-                let halves = whole.then(|| maps.slot(half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire));
-                let counter = counter(maps.line(half, cpu, bucket), entry);
-                let last = std::mem::replace(known::counter(known, cpu), counter);
-                queries = queries.wrapping_add(match halves {
-                    Some(halves) => layout::queries(halves, counter),
-                    None => u64::from(counter.wrapping_sub(last)),
-                });
-            }
         }
         let rest = lower(totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total)));
-        known::count(known, queries, rest);
-        totals[Field::Queries as usize] = totals[Field::Queries as usize].wrapping_add(queries);
-        ((queries, rest) != before).then_some(totals)
+        totals[Field::Queries as usize] = totals[Field::Queries as usize].wrapping_add(known::queries(known));
+        known::tell(known, rest).then_some(totals)
     }
 
     /// The totals of a slot's extended errors that moved.
@@ -221,6 +271,11 @@ impl Read {
             }
         }
     }
+}
+
+/// Entries that a CPU ever wrote to its list.
+fn listed(maps: &Maps, half: usize, cpu: usize) -> u64 {
+    maps.block(half, cpu)[LISTED].load(Ordering::Acquire)
 }
 
 /// A counter of queries in a bucket.

@@ -4,7 +4,7 @@ use super::super::attribution::Slots;
 use super::Error;
 use super::loaded::Loaded;
 use super::sys;
-use layout::{Line, MARKED, Marks, PREFIXES, Row, Slot, Totals};
+use layout::{Line, Listed, MARKED, Marks, PREFIXES, Row, Slot, Totals};
 use wire::zones;
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
@@ -23,8 +23,10 @@ pub(super) struct Room {
     pub(super) slots: usize,
     pub(super) rows: usize,
     pub(super) buckets: usize,
-    /// Words of marks, of all kinds.
+    /// Words of marks, of both kinds.
     pub(super) marks: usize,
+    /// Entries of a list: a power of two.
+    pub(super) list: usize,
 }
 
 impl Room {
@@ -38,13 +40,15 @@ impl Room {
             rows: 1 + PREFIXES + zones.min(MOST_ROWS),
             // Building may take more than usual.
             buckets: zones::more(buckets.max(zones::buckets_for(zones))),
-            marks: marks(slots),
+            marks: (KINDS * words_of_marks(slots)).next_multiple_of(LINE),
+            list: (slots / LISTED).next_power_of_two().max(LEAST),
         }
     }
 
     /// How many bytes all maps take.
     pub(super) fn bytes(&self) -> u64 {
-        let sizes = [size_of::<Line>(), size_of::<Totals>(), size_of::<Slot>(), size_of::<Row>(), size_of::<Marks>()];
+        let [line, totals, slot] = [size_of::<Line>(), size_of::<Totals>(), size_of::<Slot>()];
+        let sizes = [line, totals, slot, size_of::<Row>(), size_of::<Marks>(), size_of::<Listed>()];
         self.entries().iter().zip(sizes).map(|((_, entries), size)| u64::from(*entries) * size as u64).sum()
     }
 
@@ -58,34 +62,33 @@ impl Room {
             rows: half("EXTENDED")? / cpus,
             buckets: half("ZONES")? / cpus,
             marks: half("MARKS")? / cpus,
+            list: half("LIST")? / cpus,
         })
     }
 
     /// The entries of each map.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 5] {
+    pub(super) fn entries(&self) -> [(&'static str, u32); 6] {
         [
             ("ZONES", self.cpus * self.buckets),
             ("TOTALS", self.cpus),
             ("SLOTS", self.cpus * self.slots),
             ("EXTENDED", self.cpus * self.rows),
             ("MARKS", self.cpus * self.marks),
+            ("LIST", self.cpus * self.list),
         ]
         .map(|(map, entries)| (map, u32::try_from(2 * entries).unwrap_or(u32::MAX)))
     }
 }
 
-/// Kinds of marks beside the summaries: of what moved; those that stay, of queries and of slots.
-const KINDS: usize = 3;
+/// Kinds of marks: of queries, and of slots.
+const KINDS: usize = 2;
 
-/// Words of marks for so many slots: a bit for each slot in each kind, then summaries.
-const fn marks(slots: usize) -> usize {
-    (summaries(slots) + KINDS * words_of_marks(slots)).next_multiple_of(LINE)
-}
+/// If more than one of so many slots move between two readings on a CPU, its list does not hold them, and all slots are looked
+/// at: that costs about as much.
+const LISTED: usize = 8;
 
-/// Summaries of marks for so many slots.
-pub(super) const fn summaries(slots: usize) -> usize {
-    slots.div_ceil(MARKED * MARKED)
-}
+/// The shortest list, for a few zones of which each moves in more than one way.
+const LEAST: usize = 1024;
 
 /// Words of marks of one kind.
 pub(super) const fn words_of_marks(slots: usize) -> usize {
