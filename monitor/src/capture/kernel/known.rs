@@ -22,21 +22,13 @@ const QUERIES: usize = 0;
 /// The sum of all else, which changes with any of it.
 const REST: usize = 2;
 /// Its bucket and which entry of it, plus one; 0 if its queries are counted in its slot: `other`, a prefix, a name that
-/// cannot be found. And [`TOUCHED`], [`FOUND`], [`GREW`].
+/// cannot be found. And [`TOUCHED`].
 const PLACE: usize = 3;
 /// The counter in its bucket on each CPU.
 const COUNTERS: usize = 4;
 
 /// Something was counted in its slot on some CPU, which can therefore not be passed over.
 const TOUCHED: u32 = 1 << 31;
-
-/// It is among those that may have moved, for the reading that is under way.
-const FOUND: u32 = 1 << 30;
-
-/// Its queries have, since it was last told.
-const GREW: u32 = 1 << 29;
-
-const FLAGS: u32 = TOUCHED | FOUND | GREW;
 
 /// Words in a cache line.
 const LINE: usize = 16;
@@ -50,8 +42,6 @@ impl Known {
         let first = words.as_ptr().align_offset(LINE * size_of::<u32>()).min(LINE - 1);
         in_huge_pages(&words);
         let mut known = Self { words, first, size, slots };
-        // What crowded zones count for `other` nothing lists.
-        known.touch(OTHER);
         for (bucket, entries) in (0_u32..).zip(table) {
             for (nth, entry) in (1_u32..).zip(&entries[..ENTRIES]) {
                 let slot = zones::slot_of(*entry);
@@ -98,23 +88,6 @@ impl Known {
         self.slot(slot).is_some_and(is_touched)
     }
 
-    /// Has it be known of a slot that it may have moved; whether that is new, and there is such a slot.
-    #[inline]
-    pub(super) fn find(&mut self, slot: u32) -> bool {
-        let Some(known) = self.slot_mut(slot) else { return false };
-        let found = known[PLACE] & FOUND != 0;
-        known[PLACE] |= FOUND;
-        !found
-    }
-
-    /// Has it be known of a slot that something was.
-    #[inline]
-    pub(super) fn touch(&mut self, slot: u32) {
-        if let Some(known) = self.slot_mut(slot) {
-            known[PLACE] |= TOUCHED;
-        }
-    }
-
     /// Has the processor fetch a slot while it goes on with other work.
     #[inline]
     pub(super) fn prefetch(&self, slot: u32) {
@@ -127,7 +100,7 @@ impl Known {
 /// The bucket of a slot's counters, and which entry of it.
 #[inline]
 pub(super) const fn place(slot: &Slot) -> Option<(usize, usize)> {
-    let Some(place) = ((slot[PLACE] & !FLAGS) as usize).checked_sub(1) else { return None };
+    let Some(place) = ((slot[PLACE] & !TOUCHED) as usize).checked_sub(1) else { return None };
     Some((place >> 3, place & 7))
 }
 
@@ -146,19 +119,21 @@ pub(super) const fn queries(slot: &Slot) -> u64 {
 /// Writes others.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "half by half")]
-pub(super) const fn grow(slot: &mut Slot, queries: u64) {
+pub(super) const fn put(slot: &mut Slot, queries: u64) {
     slot[QUERIES] = queries as u32;
     slot[QUERIES + 1] = (queries >> 32) as u32;
-    slot[PLACE] |= GREW;
 }
 
-/// Writes the sum of all else; whether that or the queries are others than was told before, as they now are.
+/// Writes the sum of all else; gives what it was.
 #[inline]
-pub(super) const fn tell(slot: &mut Slot, rest: u32) -> bool {
-    let moved = slot[PLACE] & GREW != 0 || slot[REST] != rest;
-    slot[REST] = rest;
-    slot[PLACE] &= !(FOUND | GREW);
-    moved
+pub(super) const fn replace_rest(slot: &mut Slot, rest: u32) -> u32 {
+    std::mem::replace(&mut slot[REST], rest)
+}
+
+/// Has it be known that something was counted in the slot itself.
+#[inline]
+pub(super) const fn touch(slot: &mut Slot) {
+    slot[PLACE] |= TOUCHED;
 }
 
 /// The counter of a CPU as it was read last.

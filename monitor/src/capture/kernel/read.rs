@@ -21,9 +21,6 @@ const STRIPE: usize = 16;
 /// address the processor has to find first: it finds several at once as long as little else is between them.
 const TOGETHER: usize = 64;
 
-/// A slot where something else than queries was counted is fetched while as many before it are read.
-const AHEAD: usize = 16;
-
 /// If the last reading is longer ago than this a counter of queries may have gone round since: no CPU counts 2^32 in less.
 const ROUND: Duration = Duration::from_secs(20);
 
@@ -39,13 +36,32 @@ pub(super) struct Read {
     /// What was listed for the last reading: a program may have counted there after it.
     places: Vec<Place>,
     /// Slots that may have moved, for this reading.
-    found: Vec<u32>,
+    found: Vec<Found>,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
     /// How many of the next readings look at all slots.
     whole: usize,
     /// When the last reading was.
     at: Option<Time>,
+}
+
+/// A slot that may have moved. What it takes to tell is here, so that what is known of it need not be fetched again.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    slot: u32,
+    /// Something was counted in the slot itself, which is to be read.
+    touched: bool,
+    /// More queries were counted.
+    grew: bool,
+    /// All queries so far.
+    queries: u64,
+}
+
+impl Found {
+    /// What was found of the same slot on two CPUs, or in two ways; the other one later.
+    const fn and(self, other: Self) -> Self {
+        Self { touched: self.touched || other.touched, grew: self.grew || other.grew, ..other }
+    }
 }
 
 /// After what was not followed all is looked at for two readings: a program may count behind the first.
@@ -119,7 +135,7 @@ impl Read {
         let node = std::array::from_fn::<_, NODE, _>(|index| maps.total(self.half, OF_NODE + index));
         self.found.clear();
         // Crowded zones count for `other`, unlisted.
-        self.find(OTHER);
+        self.touch(OTHER);
         if self.whole > 0 {
             self.whole -= 1;
             self.look_at_all(maps, &marks);
@@ -128,22 +144,21 @@ impl Read {
             self.look_in_turn(maps, &marks);
         }
         self.places.drain(..last);
-        self.found.sort_unstable();
-        let (mut moved, mut codes) = (Vec::with_capacity(self.found.len()), Vec::new());
-        for nth in 0..self.found.len() {
-            if let Some(later) = self.found.get(nth + AHEAD)
-                && self.known.is_touched(*later)
-            {
-                (0..cpus).for_each(|cpu| mapped::prefetch(maps.slot(self.half, cpu, *later).as_ptr()));
+        let mut found = std::mem::take(&mut self.found);
+        // Those of one slot in the order in which they were found.
+        found.sort_unstable_by_key(|found| (found.slot, found.queries));
+        let (mut moved, mut codes) = (Vec::with_capacity(found.len()), Vec::new());
+        for of_slot in found.chunk_by(|one, other| one.slot == other.slot) {
+            let Some(found) = of_slot.iter().copied().reduce(Found::and) else { continue };
+            if let Some(totals) = self.totals(maps, found) {
+                moved.push(Moved { slot: found.slot, totals });
             }
-            let slot = self.found[nth];
-            if let Some(totals) = self.slot(maps, slot) {
-                moved.push(Moved { slot, totals });
-            }
-            if self.known.is_touched(slot) {
-                self.codes(maps, slot, &mut codes);
+            if found.touched {
+                self.codes(maps, found.slot, &mut codes);
             }
         }
+        found.clear();
+        self.found = found;
         Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
     }
 
@@ -158,11 +173,14 @@ impl Read {
                 if let Some((bucket, _)) = self.known.place(place.slot) {
                     mapped::prefetch(maps.line(self.half, place.cpu as usize, bucket).as_ptr());
                 }
+                if place.own || self.known.is_touched(place.slot) {
+                    let cpus = 0..maps.room().cpus;
+                    cpus.for_each(|cpu| mapped::prefetch(maps.slot(self.half, cpu, place.slot).as_ptr()));
+                }
             }
             for &Place { slot, cpu, own } in together {
                 if own {
-                    self.known.touch(slot);
-                    self.find(slot);
+                    self.touch(slot);
                 } else {
                     self.queries(maps, slot, cpu as usize);
                 }
@@ -178,8 +196,7 @@ impl Read {
         for slot in (0_u32..).take(self.known.slots()).skip(first).take(STRIPE) {
             (0..maps.room().cpus).for_each(|cpu| self.queries(maps, slot, cpu));
             if list::is_touched(marks, slot) {
-                self.known.touch(slot);
-                self.find(slot);
+                self.touch(slot);
             }
         }
     }
@@ -189,18 +206,18 @@ impl Read {
         let slots = self.known.slots();
         for slot in list::ever(marks).take_while(|slot| (*slot as usize) < slots) {
             if list::is_touched(marks, slot) {
-                self.known.touch(slot);
-                self.find(slot);
+                self.touch(slot);
             }
             self.all_queries(maps, slot);
         }
     }
 
-    /// Takes the slot for one that may have moved.
+    /// Takes the slot for one where something else than queries may have been counted.
     #[inline]
-    fn find(&mut self, slot: u32) {
-        if self.known.find(slot) {
-            self.found.push(slot);
+    fn touch(&mut self, slot: u32) {
+        if let Some(known) = self.known.slot_mut(slot) {
+            known::touch(known);
+            self.found.push(Found { slot, touched: true, grew: false, queries: known::queries(known) });
         }
     }
 
@@ -212,8 +229,9 @@ impl Read {
         let counter = counter(maps.line(self.half, cpu, bucket), entry);
         let more = counter.wrapping_sub(std::mem::replace(known::counter(known, cpu), counter));
         if more > 0 {
-            known::grow(known, known::queries(known).wrapping_add(more.into()));
-            self.find(slot);
+            let queries = known::queries(known).wrapping_add(more.into());
+            known::put(known, queries);
+            self.found.push(Found { slot, touched: known::is_touched(known), grew: true, queries });
         }
     }
 
@@ -230,29 +248,32 @@ impl Read {
             queries = queries.wrapping_add(layout::queries(halves, counter));
         }
         if queries != known::queries(known) {
-            known::grow(known, queries);
-            self.find(slot);
+            known::put(known, queries);
+            self.found.push(Found { slot, touched: known::is_touched(known), grew: true, queries });
         }
     }
 
     /// The totals of a slot, if they moved.
     #[inline]
-    fn slot(&mut self, maps: &Maps, slot: u32) -> Option<[u64; FIELDS]> {
-        let known = self.known.slot_mut(slot)?;
+    fn totals(&mut self, maps: &Maps, found: Found) -> Option<[u64; FIELDS]> {
+        const QUERIES: usize = Field::Queries as usize;
+        let Found { slot, touched, grew, queries } = found;
         let mut totals = [0_u64; FIELDS];
-        if known::is_touched(known) {
-            for cpu in 0..maps.room().cpus {
-                for (total, word) in totals.iter_mut().zip(maps.slot(self.half, cpu, slot)) {
-                    *total = total.wrapping_add(word.load(Ordering::Relaxed));
-                }
+        totals[QUERIES] = queries;
+        if !touched {
+            return grew.then_some(totals);
+        }
+        let known = self.known.slot_mut(slot)?;
+        for cpu in 0..maps.room().cpus {
+            for (total, word) in totals.iter_mut().zip(maps.slot(self.half, cpu, slot)) {
+                *total = total.wrapping_add(word.load(Ordering::Relaxed));
             }
         }
         if known::place(known).is_some() {
-            totals[Field::Queries as usize] = 0;
+            totals[QUERIES] = queries;
         }
-        let rest = lower(totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total)));
-        totals[Field::Queries as usize] = totals[Field::Queries as usize].wrapping_add(known::queries(known));
-        known::tell(known, rest).then_some(totals)
+        let rest = totals.iter().fold(0_u64, |sum, total| sum.wrapping_add(*total)).wrapping_sub(queries);
+        (known::replace_rest(known, lower(rest)) != lower(rest) || grew).then_some(totals)
     }
 
     /// The totals of a slot's extended errors that moved.
