@@ -51,6 +51,7 @@ pub(crate) fn measure() -> Outcome<()> {
         })?;
     }
     thousand.line("not DNS, XDP", Hook::IngressXdp, 1024, Some(3.0), |_| Vec::new())?;
+    thousand.limit(THOUSAND, 1024, |_| Vec::new())?;
     drop(thousand);
     let active = |chance: &mut Chance| frames::query(&frames::zone(chance.below(1 << 16) * 15));
     let uniform = |chance: &mut Chance| frames::query(&frames::zone(chance.below(MILLION)));
@@ -59,6 +60,7 @@ pub(crate) fn measure() -> Outcome<()> {
     million.limit(MILLION, 1 << 16, active)?;
     million.peers(MILLION, 1 << 16, active)?;
     million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), uniform)?;
+    million.limit(MILLION, 1 << 20, uniform)?;
     million.peers(MILLION, 1 << 20, uniform)
 }
 
