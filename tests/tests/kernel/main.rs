@@ -9,6 +9,7 @@
 mod build;
 mod decision;
 mod ledger;
+mod list;
 #[path = "../../../ebpf/wire/tests/wire/shapes.rs"]
 mod shapes;
 mod verifier;
