@@ -73,7 +73,7 @@ fn datagram(
 /// Reads a frame, whatever it is.
 #[inline(always)]
 pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
-    let (active, half) = maps::active()?;
+    let (active, half) = maps::active();
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
     let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
@@ -136,7 +136,7 @@ pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
 fn messages(hook: &impl Hook, direction: Direction, scratch: *mut Scratch) -> Option<()> {
     // SAFETY: this frame's own, until it is done with.
     let (active, Segment { packet, at, nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
-    let half = maps::half(active)?;
+    let half = maps::half(active);
     let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);
@@ -186,7 +186,7 @@ pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
 fn records(hook: &impl Hook, scratch: *mut Scratch) -> Option<()> {
     // SAFETY: this frame's own, until it is done with.
     let (active, mut response) = unsafe { ((*scratch).half, (*scratch).response) };
-    let half = maps::half(active)?;
+    let half = maps::half(active);
     let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
     let frame = Direct::new(start, end, half.zero);

@@ -9,17 +9,31 @@ use wire::count::{CODES, FIELDS, NODE};
 use wire::zones::ENTRIES;
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// As many service prefixes as can be told apart.
 pub const PREFIXES: usize = 64;
 
-/// What the daemon changes while the programs run.
+/// Stands in a program where the address of the [`State`] belongs, as a constant of 64 bits: the daemon puts that map there
+/// before it loads the program (`BPF_PSEUDO_MAP_VALUE`, Linux 5.2). A map of one value need not be looked up in then.
+pub const STATE: u64 = u64::from_be_bytes(*b"oopsd  0");
+
+/// The same for the [`Totals`], one after the other.
+pub const TOTALS: u64 = u64::from_be_bytes(*b"oopsd  1");
+
+/// The same for how many [`Totals`] there are.
+pub const BLOCKS: u64 = u64::from_be_bytes(*b"oopsd  2");
+
+/// What every program looks at first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
-pub struct Active {
-    /// Which half is in force: 0 or 1.
-    pub half: u64,
+pub struct State {
+    /// Which half is in force: 0 or 1. The daemon changes it while the programs run.
+    pub active: u64,
+    /// The rest of a cache line.
+    pub spare: [u64; 7],
+    /// Both halves.
+    pub halves: [Half; 2],
 }
 
 /// What the programs must know of a half. What each query needs comes first, in one cache line.

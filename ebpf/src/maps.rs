@@ -1,5 +1,5 @@
 //! The maps, and what the programs look up in them. All are arrays that the daemon maps into its memory; it chooses how many
-//! entries each has before it loads the programs.
+//! entries each has before it loads the programs. What is one value is not looked up: the program holds its address.
 
 use crate::scratch::Scratch;
 use aya_ebpf::bindings::BPF_F_MMAPABLE;
@@ -7,18 +7,12 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{Active, Half, Line, Listed, Marks, Row, Slot, Totals, counter};
+use layout::{Half, Line, Listed, Marks, Row, Slot, State, Totals, counter};
 use wire::count::OTHER;
 use wire::zones::{Buckets, ENTRIES, Entries, FINGERPRINT, Shape, WHICH};
 
 #[map]
-static ACTIVE: Array<Active> = Array::with_max_entries(1, BPF_F_MMAPABLE);
-#[map]
-static HALF: Array<Half> = Array::with_max_entries(2, BPF_F_MMAPABLE);
-#[map]
 static ZONES: Array<Line> = Array::with_max_entries(2, BPF_F_MMAPABLE);
-#[map]
-pub(crate) static TOTALS: Array<Totals> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
 pub(crate) static SLOTS: Array<Slot> = Array::with_max_entries(2, BPF_F_MMAPABLE);
 #[map]
@@ -45,13 +39,23 @@ macro_rules! of_half {
 }
 pub(crate) use of_half;
 
+/// What the daemon writes into the program before it loads it.
+macro_rules! told {
+    ($what:expr) => {{
+        let told: usize;
+        // SAFETY: it loads a constant.
+        unsafe { asm!("{0} = {what} ll", out(reg) told, what = const $what, options(pure, nomem, nostack)) };
+        told
+    }};
+}
+
 /// The half in force, and what there is to know of it.
 #[inline(always)]
-pub(crate) fn active() -> Option<(u32, &'static Half)> {
-    let active = ACTIVE.get_ptr(0)?;
+pub(crate) fn active() -> (u32, &'static Half) {
+    let state = told!(layout::STATE) as *const State;
     // SAFETY: the value lives as long as the program; the word is read once, whatever the daemon writes meanwhile.
-    let active = unsafe { (&raw const (*active).half).read_volatile() } as u32;
-    Some((active, half(active)?))
+    let active = unsafe { (&raw const (*state).active).read_volatile() } as u32;
+    (active, half(active))
 }
 
 /// The CPU that this runs on, from a frame's first program to its last.
@@ -63,8 +67,26 @@ pub(crate) fn cpu() -> u32 {
 
 /// What there is to know of a half.
 #[inline(always)]
-pub(crate) fn half(half: u32) -> Option<&'static Half> {
-    HALF.get(half)
+pub(crate) fn half(half: u32) -> &'static Half {
+    let state = told!(layout::STATE) as *const State;
+    let mut half = half as usize;
+    // SAFETY: it calculates. The compiler would go two ways.
+    unsafe { asm!("{0} &= 1", inout(reg) half, options(pure, nomem, nostack)) };
+    // SAFETY: one of two, of which the daemon changes little, and by words, while programs run.
+    unsafe { &*(&raw const (*state).halves).cast::<Half>().add(half) }
+}
+
+/// A block of totals.
+#[inline(always)]
+pub(crate) fn totals(block: u32) -> Option<*mut Totals> {
+    let mut block = block as usize;
+    // SAFETY: it moves a register to itself, so that what is compared is what is added.
+    unsafe { asm!("{0} = {0}", inout(reg) block, options(pure, nomem, nostack)) };
+    if block >= told!(layout::BLOCKS) {
+        return None;
+    }
+    // SAFETY: one of as many as there are, as just compared.
+    Some(unsafe { (told!(layout::TOTALS) as *mut Totals).add(block) })
 }
 
 /// The buckets of a CPU in a half, by the first of them.

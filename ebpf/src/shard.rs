@@ -1,7 +1,7 @@
 //! What the programs count, each CPU in maps' values of its own.
 
 use crate::atomic::{exchange_zero, fetch_add_one, fetch_add_one_small, fetch_or};
-use crate::maps::{self, EXTENDED, LIST, MARKS, SLOTS, TOTALS, Zones, of_half};
+use crate::maps::{self, EXTENDED, LIST, MARKS, SLOTS, Zones, of_half};
 use core::arch::asm;
 use layout::{CROWDED, FRAMES, HALVES, Half, LISTED, Line, OF_NODE, OWN, READINGS, ROWS, SEEN, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
@@ -25,7 +25,7 @@ impl Shard {
     /// Those of this CPU, which the caller knows.
     #[inline(always)]
     pub(crate) fn of_cpu(half: &Half, cpu: u32) -> Option<Self> {
-        let totals = TOTALS.get_ptr_mut(half.totals.wrapping_add(cpu))?;
+        let totals = maps::totals(half.totals.wrapping_add(cpu))?;
         Some(Self { half, totals, cpu, shared: half.shared != 0 })
     }
 

@@ -16,6 +16,7 @@ mod port;
 mod read;
 mod room;
 mod sys;
+mod told;
 pub mod trial;
 
 pub use error::Error;
@@ -110,7 +111,7 @@ impl Kernel {
         let (loaded, mut maps) = match taken {
             Some(taken) => taken,
             None => {
-                let loaded = Loaded::new(object, &room.entries())?;
+                let loaded = Loaded::new(object, &room)?;
                 let mut maps = Maps::new(&loaded)?;
                 maps.fill(attribution, config.ports)?;
                 maps.flip();

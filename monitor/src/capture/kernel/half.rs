@@ -8,7 +8,7 @@ use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
 use super::pins;
 use super::room::{self, Room};
-use layout::{Active, FRAMES, Half, Line, Listed, Marks, OF_NODE, PREFIXES, READINGS, ROWS, Row, Slot, Totals};
+use layout::{FRAMES, Half, Line, Listed, Marks, OF_NODE, PREFIXES, READINGS, ROWS, Row, Slot, State, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +20,7 @@ use wire::{Direction, Family, Key, Node, Ports, Skip, Transport};
 #[derive(Debug)]
 pub(super) struct Maps {
     room: Room,
-    active: Mapped<Active>,
-    halves: Mapped<Half>,
+    state: Mapped<State>,
     zones: Mapped<Line>,
     totals: Mapped<Totals>,
     slots: Mapped<Slot>,
@@ -36,8 +35,7 @@ impl Maps {
     pub(super) fn new(loaded: &Loaded) -> Result<Self, Error> {
         Ok(Self {
             room: Room::in_force(loaded)?,
-            active: map(loaded, "ACTIVE")?,
-            halves: map(loaded, "HALF")?,
+            state: map(loaded, "STATE")?,
             zones: map(loaded, "ZONES")?,
             totals: map(loaded, "TOTALS")?,
             slots: map(loaded, "SLOTS")?,
@@ -49,7 +47,7 @@ impl Maps {
     }
 
     pub(super) fn active(&self) -> usize {
-        active(&self.active)
+        active(&self.state)
     }
 
     /// Whether the half in force is one for this attribution, so that its counters go on.
@@ -62,7 +60,7 @@ impl Maps {
         };
         let holds =
             fits && same(
-                self.halves.words(half, 1),
+                told(&self.state, half),
                 &words(&self.written(half, attribution, shape, ports, self.reading(half))),
             ) && table.iter().enumerate().all(|(index, bucket)| same(self.line(half, 0, index), &bucket[..ENTRIES]));
         if holds {
@@ -73,10 +71,8 @@ impl Maps {
 
     /// The secret that keys the half in force of maps that are pinned in `folder`.
     pub(super) fn key(folder: &Path) -> Option<Key> {
-        let map = |name| pins::map(folder, name);
-        let in_force: Mapped<Active> = Mapped::new(map("ACTIVE")?.as_fd(), 1).ok()?;
-        let halves: Mapped<Half> = Mapped::new(map("HALF")?.as_fd(), 2).ok()?;
-        let words = halves.words(active(&in_force), 1);
+        let state = Mapped::new(pins::map(folder, "STATE")?.as_fd()).ok()?;
+        let words = told(&state, active(&state));
         Some(Key([words[0].load(Ordering::Relaxed), words[1].load(Ordering::Relaxed)]))
     }
 
@@ -108,7 +104,7 @@ impl Maps {
             }
         }
         let written = self.written(half, attribution, shape, ports, 1);
-        for (word, value) in self.halves.words(half, 1).iter().zip(words(&written)) {
+        for (word, value) in told(&self.state, half).iter().zip(words(&written)) {
             word.store(value, Ordering::Relaxed);
         }
         self.known[half] = Known::of(used, cpus, table);
@@ -158,7 +154,7 @@ impl Maps {
         let at = std::mem::offset_of!(Half, shared);
         let mut bytes = [0; 8];
         bytes[at % 8] = 1;
-        self.halves.words(self.active(), 1)[at / 8].fetch_or(u64::from_le_bytes(bytes), Ordering::Relaxed);
+        told(&self.state, self.active())[at / 8].fetch_or(u64::from_le_bytes(bytes), Ordering::Relaxed);
     }
 
     /// The number of the reading that the programs list for.
@@ -176,7 +172,7 @@ impl Maps {
     fn word_of_reading(&self, half: usize) -> (&AtomicU64, [u32; 2]) {
         const AT: usize = std::mem::offset_of!(Half, reading);
         const { assert!(AT % 8 == 4, "it ends a word") };
-        let word = &self.halves.words(half, 1)[AT / 8];
+        let word = &told(&self.state, half)[AT / 8];
         let [a, b, c, d, reading @ ..] = word.load(Ordering::Relaxed).to_ne_bytes();
         (word, [u32::from_ne_bytes([a, b, c, d]), u32::from_ne_bytes(reading)])
     }
@@ -184,7 +180,7 @@ impl Maps {
     /// Puts the other half in force. What was in force is at rest when this returns.
     pub(super) fn flip(&self) {
         let next = 1 - self.active() as u64;
-        self.active.words(0, 1)[0].store(next, Ordering::Release);
+        self.state.words(0, 1)[0].store(next, Ordering::Release);
         mapped::until_all_programs_have_ended();
     }
 
@@ -251,12 +247,18 @@ impl Maps {
 }
 
 /// The half in force.
-fn active(active: &Mapped<Active>) -> usize {
-    usize::from(active.words(0, 1)[0].load(Ordering::Acquire) == 1)
+fn active(state: &Mapped<State>) -> usize {
+    usize::from(state.words(0, 1)[0].load(Ordering::Acquire) == 1)
+}
+
+/// What the programs are told of a half.
+fn told(state: &Mapped<State>, half: usize) -> &[AtomicU64] {
+    const WORDS: usize = size_of::<Half>() / 8;
+    &state.words(0, 1)[std::mem::offset_of!(State, halves) / 8 + half * WORDS..][..WORDS]
 }
 
 fn map<T>(loaded: &Loaded, name: &'static str) -> Result<Mapped<T>, Error> {
-    Mapped::new(loaded.map(name)?, room::entries(loaded, name)?).map_err(|source| Error::Map { map: name, source })
+    Mapped::new(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })
 }
 
 /// Slots in use.

@@ -1,12 +1,13 @@
 //! An array of the kernel in this process's memory.
 
+use super::sys;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An array map of `T`, which consists of 64-bit words. The programs count in it meanwhile.
+/// An array of `T`, which consists of 64-bit words. The programs count in it meanwhile.
 #[derive(Debug)]
 pub(super) struct Mapped<T> {
     start: NonNull<AtomicU64>,
@@ -20,8 +21,8 @@ unsafe impl<T> Send for Mapped<T> {}
 impl<T> Mapped<T> {
     const WORDS: usize = size_of::<T>() / 8;
 
-    pub(super) fn new(map: BorrowedFd<'_>, entries: u32) -> io::Result<Self> {
-        let words = Self::WORDS * entries as usize;
+    pub(super) fn new(map: BorrowedFd<'_>) -> io::Result<Self> {
+        let words = sys::bytes(map)? / 8;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping, wherever the kernel likes.
         let start =

@@ -80,8 +80,7 @@ impl Pins {
 
     /// New programs upon the maps that are pinned.
     pub(super) fn upgraded(&self, object: &[u8]) -> Result<Loaded, Error> {
-        let files = self.files(MAPS);
-        Loaded::upon(object, files.iter().map(|(name, path)| (&**name, &**path)))
+        Loaded::upon(object, &self.files(MAPS))
     }
 
     /// Pins programs and maps in place of those that were.

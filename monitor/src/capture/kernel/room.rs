@@ -4,7 +4,7 @@ use super::super::attribution::Slots;
 use super::Error;
 use super::loaded::Loaded;
 use super::sys;
-use layout::{Line, Listed, MARKED, Marks, PREFIXES, Row, Slot, Totals};
+use layout::{Line, Listed, MARKED, Marks, PREFIXES, Row, Slot, State, Totals};
 use wire::zones;
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
@@ -15,6 +15,9 @@ const LINE: usize = 8;
 
 /// Zones for which there is room beyond those that there are at the start.
 const MORE: usize = 1_000;
+
+/// The maps of one value.
+pub(super) const VALUES: [&str; 2] = ["STATE", "TOTALS"];
 
 /// How many entries a half has.
 #[derive(Clone, Copy, Debug)]
@@ -47,30 +50,39 @@ impl Room {
 
     /// How many bytes all maps take.
     pub(super) fn bytes(&self) -> u64 {
-        let [line, totals, slot] = [size_of::<Line>(), size_of::<Totals>(), size_of::<Slot>()];
-        let sizes = [line, totals, slot, size_of::<Row>(), size_of::<Marks>(), size_of::<Listed>()];
-        self.entries().iter().zip(sizes).map(|((_, entries), size)| u64::from(*entries) * size as u64).sum()
+        let [line, slot, row] = [size_of::<Line>(), size_of::<Slot>(), size_of::<Row>()];
+        let sizes = [line, slot, row, size_of::<Marks>(), size_of::<Listed>()];
+        let arrays = self.entries().into_iter().zip(sizes).map(|((_, entries), size)| u64::from(entries) * size as u64);
+        arrays.chain(self.values().map(|(_, size)| size as u64)).sum()
     }
 
     /// What the maps have been made for.
     pub(super) fn in_force(loaded: &Loaded) -> Result<Self, Error> {
-        let half = |name| entries(loaded, name).map(|entries| entries as usize / 2);
-        let cpus = half("TOTALS")?.max(1);
+        let half = |name, size| {
+            let bytes = sys::bytes(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })?;
+            Ok(bytes / size / 2)
+        };
+        let cpus = half("TOTALS", size_of::<Totals>())?.max(1);
         Ok(Self {
             cpus,
-            slots: half("SLOTS")? / cpus,
-            rows: half("EXTENDED")? / cpus,
-            buckets: half("ZONES")? / cpus,
-            marks: half("MARKS")? / cpus,
-            list: half("LIST")? / cpus,
+            slots: half("SLOTS", size_of::<Slot>())? / cpus,
+            rows: half("EXTENDED", size_of::<Row>())? / cpus,
+            buckets: half("ZONES", size_of::<Line>())? / cpus,
+            marks: half("MARKS", size_of::<Marks>())? / cpus,
+            list: half("LIST", size_of::<Listed>())? / cpus,
         })
     }
 
-    /// The entries of each map.
-    pub(super) fn entries(&self) -> [(&'static str, u32); 6] {
+    /// The size of each map of one value.
+    pub(super) const fn values(&self) -> [(&'static str, usize); 2] {
+        let [state, totals] = VALUES;
+        [(state, size_of::<State>()), (totals, 2 * self.cpus * size_of::<Totals>())]
+    }
+
+    /// The entries of each other map.
+    pub(super) fn entries(&self) -> [(&'static str, u32); 5] {
         [
             ("ZONES", self.cpus * self.buckets),
-            ("TOTALS", self.cpus),
             ("SLOTS", self.cpus * self.slots),
             ("EXTENDED", self.cpus * self.rows),
             ("MARKS", self.cpus * self.marks),
@@ -98,9 +110,4 @@ pub(super) const fn words_of_marks(slots: usize) -> usize {
 /// CPUs that there can be.
 fn cpus() -> usize {
     aya::util::nr_cpus().unwrap_or(1)
-}
-
-/// How many entries a map has.
-pub(super) fn entries(loaded: &Loaded, name: &'static str) -> Result<u32, Error> {
-    sys::entries(loaded.map(name)?).map_err(|source| Error::Map { map: name, source })
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd, 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+const MAP_CREATE: libc::c_long = 0;
 const MAP_UPDATE_ELEM: libc::c_long = 2;
 const OBJ_PIN: libc::c_long = 6;
 const OBJ_GET: libc::c_long = 7;
@@ -96,15 +97,40 @@ pub(super) fn program_id(program: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(answer[1])
 }
 
-/// The number of entries of a map.
+/// How many bytes the values of an array take.
 ///
 /// # Errors
 /// The kernel's.
-pub(super) fn entries(map: BorrowedFd<'_>) -> io::Result<u32> {
-    // Type, number, sizes of key and value, entries.
-    let mut answer = [0_u32; 6];
+pub(super) fn bytes(map: BorrowedFd<'_>) -> io::Result<usize> {
+    // Type, number, size of a key, size of a value, entries.
+    let mut answer = [0_u32; 5];
     look(map, &raw mut answer)?;
-    Ok(answer[4])
+    Ok((answer[3] as usize).next_multiple_of(8) * answer[4] as usize)
+}
+
+/// Makes an array of one value of so many bytes, all zero, which processes can map.
+///
+/// # Errors
+/// The kernel's.
+pub(super) fn one_value(name: &str, size: usize) -> io::Result<OwnedFd> {
+    const ARRAY: u32 = 2;
+    const BPF_F_MMAPABLE: u32 = 1 << 10;
+    #[repr(C)]
+    struct Create {
+        kind: u32,
+        key: u32,
+        value: u32,
+        entries: u32,
+        flags: u32,
+        inner: u32,
+        numa: u32,
+        name: [u8; 16],
+    }
+    let value = u32::try_from(size).map_err(io::Error::other)?;
+    let mut create =
+        Create { kind: ARRAY, key: 4, value, entries: 1, flags: BPF_F_MMAPABLE, inner: 0, numa: 0, name: [0; 16] };
+    create.name.iter_mut().zip(name.bytes().take(15)).for_each(|(place, byte)| *place = byte);
+    opened(MAP_CREATE, &create)
 }
 
 /// Writes the first word of 32 bits of a map's only value on all CPUs, and zeros behind it.

@@ -1,22 +1,24 @@
 //! The programs run on frames that are given to them, attached nowhere: for tests and benches.
 
 use super::half::Maps;
-use super::loaded::{Entry, Loaded};
+use super::loaded::{self, Entry, Loaded};
 use super::read::Read;
 use super::room::Room;
 use super::sys;
 use super::{Error, OBJECT};
-use crate::capture::attribution::Attribution;
+use crate::capture::attribution::{Attribution, Slots};
 use engine::{Sample, Time, Wall};
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::time::Duration;
 use wire::Ports;
 
-/// The kernel programs as they were compiled; `None` without the toolchain for BPF.
-#[must_use]
-pub fn object() -> Option<&'static [u8]> {
-    OBJECT
+/// How many instructions the verifier looked at in each kernel program.
+///
+/// # Errors
+/// What the kernel says.
+pub fn verified() -> Result<Vec<(String, u32)>, Error> {
+    loaded::verified(OBJECT.ok_or(Error::NoObject)?, &Room::of(Slots { zones: 1, prefixes: 0 }, 1))
 }
 
 /// A program that the kernel calls for a frame.
@@ -46,7 +48,7 @@ impl Trial {
     pub fn new(attribution: &Attribution, ports: Ports) -> Result<Self, Error> {
         let (_, buckets) = attribution.table().ok_or(Error::Learning)?;
         let room = Room::of(attribution.slots(), buckets.len());
-        let loaded = Loaded::new(OBJECT.ok_or(Error::NoObject)?, &room.entries())?;
+        let loaded = Loaded::new(OBJECT.ok_or(Error::NoObject)?, &room)?;
         let mut maps = Maps::new(&loaded)?;
         maps.fill(attribution, ports)?;
         maps.flip();
