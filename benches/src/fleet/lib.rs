@@ -33,6 +33,7 @@
 )]
 
 mod chance;
+mod oracle;
 mod plot;
 mod report;
 mod run;
@@ -110,6 +111,28 @@ mod tests {
             let overload = |way| (1..9).map(|seed| run(2, seed, scenario, way).overload).sum::<u64>();
             let [nothing, ours] = [Way::Nothing, Way::OursByEvidence].map(overload);
             assert!(ours * 100 < nothing * 101, "{scenario:?}: {ours} {nothing}");
+        }
+    }
+
+    #[test]
+    fn two_sites_of_which_one_is_attacked_have_hardly_less_overload_by_one_who_knows_all() {
+        for scenario in [Scenario::OneSite, Scenario::OneSiteLong] {
+            let nothing: u64 = (1..9).map(|seed| run(2, seed, scenario, Way::Nothing).overload).sum();
+            let oracle: u64 = (1..9).map(|seed| oracle::run(seed, scenario).overload).sum();
+            assert!(oracle * 100 > nothing * 99, "{scenario:?}: {oracle} {nothing}");
+        }
+    }
+
+    #[test]
+    fn who_knows_all_has_no_more_overload_than_ours_and_less_where_there_is_room() {
+        for scenario in Scenario::ALL {
+            let sum = |one: &dyn Fn(u64) -> Score| SEEDS.map(|seed| one(seed).overload).sum::<u64>();
+            let [nothing, ours] =
+                [Way::Nothing, Way::OursByEvidence].map(|way| sum(&|seed| run(2, seed, scenario, way)));
+            let oracle = sum(&|seed| oracle::run(seed, scenario));
+            assert!(oracle <= ours, "{scenario:?}: {oracle} {ours}");
+            let room = [Scenario::FlashCrowd, Scenario::AllSites, Scenario::Rolling].contains(&scenario);
+            assert!(!room || oracle * 10 < nothing * 9, "{scenario:?}: {oracle} {nothing}");
         }
     }
 

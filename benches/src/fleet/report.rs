@@ -1,5 +1,6 @@
 //! The table that is printed: each scenario, each size of fleet, each way.
 
+use crate::oracle;
 use crate::run::run;
 use crate::scenario::Scenario;
 use crate::score::Score;
@@ -34,20 +35,26 @@ pub fn report(print: &mut dyn FnMut(&str)) {
                 "away",
                 "gone"
             ));
+            let sum = |one: &dyn Fn(u64) -> Score| {
+                let mut sum = Score::default();
+                (FIRST..FIRST + fleets).for_each(|seed| sum.add(&one(seed)));
+                sum
+            };
             for way in Way::ALL {
-                let mut score = Score::default();
-                (0..fleets).for_each(|fleet| score.add(&run(sites, FIRST + fleet, scenario, way)));
-                print(&line(way, &score, fleets));
+                print(&line(&way.name(), &sum(&|seed| run(sites, seed, scenario, way)), fleets));
+            }
+            if sites == oracle::SITES {
+                print(&line(oracle::NAME, &sum(&|seed| oracle::run(seed, scenario)), fleets));
             }
         }
     }
 }
 
-fn line(way: Way, score: &Score, fleets: u64) -> String {
+fn line(name: &str, score: &Score, fleets: u64) -> String {
     let mean = |sum: u64| sum as f64 / fleets as f64;
     format!(
         "    {:<30} {:>9.0} {:>8.2} % {:>8.1} {:>7.1} {:>7.1} {:>7.1} {:>6} {:>6}",
-        way.name(),
+        name,
         mean(score.overload),
         100.0 * score.share_unanswered(),
         mean(score.changes),

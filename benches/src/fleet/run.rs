@@ -36,7 +36,9 @@ pub(crate) fn watch(sites: usize, seed: u64, scenario: Scenario, way: Way, mut m
     fleet.score
 }
 
-struct Fleet<'a> {
+/// A fleet in the middle of a run.
+#[derive(Clone)]
+pub(crate) struct Fleet<'a> {
     world: &'a World,
     way: Way,
     seed: u64,
@@ -54,7 +56,7 @@ struct Fleet<'a> {
     /// By site: the share of queries that went unanswered in the last second.
     lost: Vec<f64>,
     chance: Chance,
-    score: Score,
+    pub(crate) score: Score,
 }
 
 /// How often one query is sent again.
@@ -67,7 +69,7 @@ const OTHERS: f64 = 60_000.0;
 const TIMEOUT: f64 = 1_500_000.0;
 
 impl<'a> Fleet<'a> {
-    fn new(world: &'a World, way: Way, seed: u64) -> Self {
+    pub(crate) fn new(world: &'a World, way: Way, seed: u64) -> Self {
         let plain = vec![0; world.sites.len()];
         let chosen: Vec<Chosen> = world.networks.iter().map(|network| network.choose(&plain)).collect();
         let preference = chosen.iter().map(|&chosen| [preferred(chosen, 0.0); 2]).collect();
@@ -91,7 +93,8 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    fn second(&mut self, second: usize, course: &Course) -> Moment {
+    /// Lives through one more second.
+    pub(crate) fn second(&mut self, second: usize, course: &Course) -> Moment {
         self.lose(second, course);
         for network in self.spread.arrive(second) {
             self.chosen[network] = self.world.networks[network].choose(self.spread.known_to(network));
@@ -104,6 +107,22 @@ impl<'a> Fleet<'a> {
         let away = self.announced.away();
         self.score.demoted += away as u64;
         Moment { away, ..moment }
+    }
+
+    pub(crate) const fn is_site_lost(&self) -> bool {
+        self.dark.is_some()
+    }
+
+    /// What each site announces from now on, known to every network at once.
+    pub(crate) fn announce_at_once(&mut self, second: usize, actions: &[Action]) {
+        for (site, &action) in actions.iter().enumerate() {
+            if action != self.announced.by(site) {
+                self.announced.change(second, site, action, &mut self.score);
+                self.spread.announce_at_once(self.world, site, action);
+            }
+        }
+        self.chosen =
+            (0..).zip(&self.world.networks).map(|(index, of)| of.choose(self.spread.known_to(index))).collect();
     }
 
     /// The power goes, and comes back.

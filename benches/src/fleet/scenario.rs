@@ -70,7 +70,7 @@ struct Phase {
     attack: Vec<f64>,
 }
 
-const MINUTE: usize = 60;
+pub(crate) const MINUTE: usize = 60;
 /// How long a scenario runs: before and after it there is quiet.
 pub(crate) const SECONDS: usize = 240 * MINUTE;
 const BEGIN: usize = 20 * MINUTE;

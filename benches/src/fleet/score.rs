@@ -62,7 +62,7 @@ impl Score {
 }
 
 /// How each site announces the prefix, and did.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Announced {
     /// By site: when it changed, and from what.
     left: Vec<Vec<(usize, Action)>>,
@@ -93,6 +93,11 @@ impl Announced {
     /// What runs at the site has begun anew, with the plain path.
     pub(crate) fn forget(&mut self, site: usize) {
         self.now[site] = Action::Plain;
+    }
+
+    /// How a site announces the prefix now.
+    pub(crate) fn by(&self, site: usize) -> Action {
+        self.now[site]
     }
 
     /// Sites that are not plain.

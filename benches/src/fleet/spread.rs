@@ -5,7 +5,7 @@ use crate::world::{DRAINED, GONE, Network, Toll, World};
 use engine::Action;
 
 /// What each network knows of each site, and what is on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Spread {
     /// By network and site.
     tolls: Vec<Toll>,
@@ -55,6 +55,15 @@ impl Spread {
             let update = Update { network, site, toll: toll(of, action), number: self.announced };
             let slot = (second + delay) % self.coming.len();
             self.coming[slot].push(update);
+        }
+    }
+
+    /// The same, and every network knows it at once.
+    pub(crate) fn announce_at_once(&mut self, world: &World, site: usize, action: Action) {
+        self.announced += 1;
+        for (network, of) in world.networks.iter().enumerate() {
+            let at = network * self.sites + site;
+            (self.known[at], self.tolls[at]) = (self.announced, toll(of, action));
         }
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Seen {
 }
 
 /// The way of one site, at work.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Keeper {
     Nothing,
     Threshold(Threshold),
@@ -95,7 +95,7 @@ const EVIDENCE: &str = "evidence = { unanswered = 0.05 }";
 const RISING: f64 = 0.9;
 
 /// `ban_time` and `average_calculation_time` as in FastNetMon's own configuration file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Threshold {
     action: Action,
     rising: f64,
@@ -133,7 +133,7 @@ impl Threshold {
 
 /// `check_interval`, `check_fail` and `check_rise` as in the defaults of `anycast_healthchecker`. A check is one query to the
 /// server, which is lost like any other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct UpDown {
     up: bool,
     /// Checks in a row that spoke against it.
@@ -164,7 +164,7 @@ impl UpDown {
 }
 
 /// One of oopsd's own engines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ours {
     engine: Engine,
     sample: Sample,
