@@ -34,15 +34,18 @@
 
 mod chance;
 mod oracle;
+mod others;
 mod plot;
 mod report;
 mod run;
 mod scenario;
 mod score;
 mod spread;
+mod summary;
 mod way;
 mod world;
 
+pub use others::others;
 pub use plot::plots;
 pub use report::report;
 pub use run::run;

@@ -4,6 +4,7 @@ use crate::oracle;
 use crate::run::run;
 use crate::scenario::Scenario;
 use crate::score::Score;
+use crate::summary::{self, Row};
 use crate::way::Way;
 
 /// How many sites, and how many such fleets: the smaller they are, the more do they differ.
@@ -20,6 +21,7 @@ pub fn report(print: &mut dyn FnMut(&str)) {
         "changes of paths; returns to a state left less than 10 and 30 minutes ago; site-hours not plain; sites not plain,",
     );
     print("and withdrawn, at once. All but the last two and the share are means of so many fleets.");
+    let mut rows = Vec::new();
     for scenario in Scenario::ALL {
         for (sites, fleets) in FLEETS {
             print("");
@@ -40,14 +42,21 @@ pub fn report(print: &mut dyn FnMut(&str)) {
                 (FIRST..FIRST + fleets).for_each(|seed| sum.add(&one(seed)));
                 sum
             };
+            let mut scores = Vec::new();
             for way in Way::ALL {
-                print(&line(&way.name(), &sum(&|seed| run(sites, seed, scenario, way)), fleets));
+                let score = sum(&|seed| run(sites, seed, scenario, way));
+                print(&line(&way.name(), &score, fleets));
+                scores.push((way, score));
             }
             if sites == oracle::SITES {
                 print(&line(oracle::NAME, &sum(&|seed| oracle::run(seed, scenario)), fleets));
             }
+            rows.push(Row { scenario, sites, fleets, scores });
         }
     }
+    print("");
+    summary::print(&rows, "pairs of scenario and size", print);
+    summary::print_exceptions(&rows, print);
 }
 
 fn line(name: &str, score: &Score, fleets: u64) -> String {
