@@ -185,6 +185,8 @@ pub struct Account {
     pub lost: Vec<u64>,
     /// Numbers whose first arrival came after a higher one's.
     pub overtaken: Vec<u64>,
+    /// How often a lower number came next after a higher one.
+    pub turns: u64,
     /// Numbers that came again with another id or another text.
     pub differing: Vec<u64>,
 }
@@ -195,6 +197,7 @@ impl Account {
     pub fn of(sent: &[u64], got: &[Arrival]) -> Self {
         let mut account = Self::default();
         let mut first: BTreeMap<u64, &Arrival> = BTreeMap::new();
+        account.turns = got.windows(2).map(|two| u64::from(two[1].number < two[0].number)).sum();
         for arrival in got {
             if let Some(before) = first.get(&arrival.number) {
                 account.repeated += 1;

@@ -143,7 +143,7 @@ fn account<F>(kinds: &[Box<dyn Kind>], sender: &Sender<F>) -> Result<()> {
         });
         let mut account = account.or_else(|_| anyhow::Ok(Account::of(&sender.sent, &kind.got()?)))?;
         println!(
-            "{name}: {KILLS} kills, {} of the receiver, sent {}, received {}, repeated {}, lost {}{}, overtaken {}, differing {}",
+            "{name}: {KILLS} kills, {} of the receiver, sent {}, received {}, repeated {}, lost {}{}, overtaken {}, turned back {} times, differing {}",
             if kind.is_program() { KILLS / TOO } else { 0 },
             sender.sent.len(),
             account.received,
@@ -151,10 +151,14 @@ fn account<F>(kinds: &[Box<dyn Kind>], sender: &Sender<F>) -> Result<()> {
             account.lost.len(),
             if kind.may_lose() { " (as it may)" } else { "" },
             account.overtaken.len(),
+            account.turns,
             account.differing.len()
         );
         if kind.may_lose() {
+            // What was lost may come late, when the next life sends again what the last one had not noted as sent.
+            ensure!(account.turns <= KILLS, "{name}: {account:?}\n{}", sender.home.stderr());
             account.lost.clear();
+            account.overtaken.clear();
         }
         accounts.push((name, account));
     }
