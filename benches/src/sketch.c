@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) u64 fold(u64 bytes) {
 }
 
 static inline __attribute__((always_inline)) u64 mix(u64 x, u64 step) {
-    return (x & 0xffffffff) * (x >> 32) + (x ^ step);
+    return x * (x >> 32 ^ step);
 }
 
 __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
@@ -94,17 +94,16 @@ __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
     u64 place = 0;
     for (int depth = 0; depth < 8; depth++) {
         if (depths & 1) {
-            u64 mixed = hash * 0xD6E8FEB86659FD93ull;
-            mixed ^= mixed >> 32;
-            u64 fingerprint = (mixed & ~((2ull << 20) - 1)) | 1ull << 63, found = 0;
-            u32 index = told->buckets * own + ((mixed & ((2ull << 20) - 1)) * told->buckets >> 21);
+            u64 mixed = (hash ^ hash >> 32) * 0xD6E8FEB86659FD93ull;
+            u64 fingerprint = mixed << 21 | 1ull << 63, found = 0;
+            u32 index = told->buckets * own + ((mixed >> 43) * told->buckets >> 21);
             struct line *bucket = look_up(&ZONES, &index);
             if (!bucket)
                 return 2;
             for (u64 nth = 0; nth < 5; nth++) {
-                u64 left = bucket->words[nth] ^ fingerprint, mask = left;
+                u64 left = bucket->words[3 + nth] ^ fingerprint, mask = left;
                 asm("%0 >>= 21; %0 += -1; %0 s>>= 63" : "+r"(mask));
-                found |= (left | (40 + 4 * nth) << 21) & mask;
+                found |= (left | nth << 21) & mask;
             }
             if (found >> 1 & 0xfffff) {
                 zone = bucket;
@@ -118,7 +117,8 @@ __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
             break;
         u64 start = starts & 0xff, length = at - start - 1;
         starts >>= 8;
-        u64 label = told->key[0] * (length << 1 | 1), last;
+        u64 last;
+        hash ^= told->key[0] * (length + 1);
         READ(last, u64, at - 8);
         if (length <= 8) {
             last >>= (8 - length) << 3 & 63;
@@ -126,12 +126,11 @@ __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
             for (int nth = 0; nth < 7 && length > 8; nth++) {
                 u64 bytes;
                 READ(bytes, u64, at - length);
-                label = mix(label ^ fold(bytes), told->key[1]);
+                hash = mix(hash ^ fold(bytes), told->key[1]);
                 length -= 8;
             }
         }
-        u64 both = (hash ^ mix(label ^ fold(last), told->key[1])) * 0x9E3779B97F4A7C15ull;
-        hash = both ^ both >> 32;
+        hash = mix(hash ^ fold(last), told->key[1]);
         at = start;
     }
     struct line *totals = look_up(&TOTALS, &own);
@@ -142,8 +141,8 @@ __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
         totals->words[1]++;
         return 2;
     }
-    asm volatile("%0 &= 60" : "+r"(place));
-    ++*(u32 *)((void *)zone + place);
+    asm volatile("%0 &= 7" : "+r"(place));
+    ++((u32 *)zone)[place];
     return 2;
 }
 

@@ -8,13 +8,13 @@
 
 use crate::frame::Direct;
 use crate::hook::Hook;
-use crate::maps::{self, SCRATCH, Zones};
+use crate::maps::{self, SCRATCH, Secret, Zones};
 use crate::scratch::{self, Response, Scratch, Segment};
 use crate::shard::Shard;
 use layout::{Half, RECEIVED, RECEIVED_SEGMENT, SENT, SENT_SEGMENT, WALK};
 use wire::dns::{Step, Walk};
 use wire::zones::Hit;
-use wire::{Counters as _, Direction, Family, Frame as _, Key, Link, Message, Node, Packet, Ports, Skip, Transport};
+use wire::{Counters as _, Direction, Family, Frame as _, Link, Message, Node, Packet, Ports, Skip, Transport};
 use wire::{count, read, zones};
 
 /// As many bytes more are asked for where a frame is readable in part: the longest question, and a header.
@@ -40,7 +40,7 @@ pub(crate) fn anew(hook: &impl Hook, direction: Direction) {
 #[expect(clippy::too_many_arguments, reason = "all that is known of it")]
 fn datagram(
     hook: &impl Hook,
-    frame: &Direct,
+    frame: &Direct<false>,
     active: u32,
     half: &Half,
     packet: &Packet,
@@ -75,8 +75,8 @@ fn datagram(
 pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
     let (active, half) = maps::active();
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.zero);
-    let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_all(half.ports)) {
+    let frame = Direct::<false>::new(start, end, &raw const half.zero);
+    let skip = match Packet::read(&frame, Link::Ethernet, Ports::from_word(half.ports)) {
         Ok(packet) if packet.transport == Transport::Tcp => {
             let mut shard = Shard::of(half)?;
             if packet.length == 0 {
@@ -101,7 +101,7 @@ pub(crate) fn any(hook: &impl Hook, direction: Direction) -> Option<()> {
         Ok(packet) => {
             let packet = Packet { transport: Transport::Udp, ..packet };
             let (start, end) = hook.bytes();
-            let frame = Direct::new(start, end, half.zero);
+            let frame = Direct::<false>::new(start, end, &raw const half.zero);
             let mut message = Message::BLANK;
             match read::datagram_question(&frame, &packet, &mut message) {
                 Ok(walk) => {
@@ -136,11 +136,11 @@ pub(crate) fn segment(hook: &impl Hook, direction: Direction) -> Option<()> {
 fn messages(hook: &impl Hook, direction: Direction, scratch: *mut Scratch) -> Option<()> {
     // SAFETY: this frame's own, until it is done with.
     let (active, Segment { packet, at, nth }) = unsafe { ((*scratch).half, (*scratch).segment) };
-    let half = maps::half(active);
+    let half = maps::half(active.into());
     let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.zero);
-    let ports = Ports::from_all(half.ports);
+    let frame = Direct::<false>::new(start, end, &raw const half.zero);
+    let ports = Ports::from_word(half.ports);
     let family = if frame.opaque_flag(packet.family == Family::V6) { Family::V6 } else { Family::V4 };
     let packet = Packet { transport: Transport::Tcp, family, ..packet };
     let end = packet.payload.wrapping_add(packet.length);
@@ -186,10 +186,10 @@ pub(crate) fn walk(hook: &impl Hook) -> Option<()> {
 fn records(hook: &impl Hook, scratch: *mut Scratch) -> Option<()> {
     // SAFETY: this frame's own, until it is done with.
     let (active, mut response) = unsafe { ((*scratch).half, (*scratch).response) };
-    let half = maps::half(active);
+    let half = maps::half(active.into());
     let mut shard = Shard::of(half)?;
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.zero);
+    let frame = Direct::<false>::new(start, end, &raw const half.zero);
     let mut message = response.message();
     let mut walk = response.walk;
     let mut step = Step::More;
@@ -248,14 +248,21 @@ const fn is_served(message: &Message, direction: Direction) -> bool {
         && message.is_query_opcode()
 }
 
-/// A message's zone and the slot of its service prefix; of one that counts for none, those of `other`.
+/// A message's zone, the bucket that it is in, and the slot of its service prefix; of one that counts for none, those of `other`.
 #[inline(always)]
-fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, direction: Direction) -> (Hit, u32) {
-    let mut zone = Hit::default();
+fn attribute(
+    frame: &Direct<false>,
+    half: &Half,
+    packet: &Packet,
+    message: &Message,
+    direction: Direction,
+) -> (Hit, u32, u32) {
+    let mut zone = (Hit::default(), 0);
     // A number, not an option: what an option does not hold the verifier takes for never written.
     let mut prefix = count::OTHER;
     if is_served(message, direction) {
-        zone = zones::search(frame, &message.qname, &Key(half.key), maps::shape(half), &Zones::of(half));
+        let found = |hit, bucket| zone = (hit, bucket);
+        zones::each(frame, &message.qname, &Secret(half), maps::shape(half), &Zones::of(half), found);
         if half.prefixes > 0 {
             let ours = if message.response { packet.source(frame) } else { packet.destination(frame) };
             if let Some(ours) = ours {
@@ -263,18 +270,19 @@ fn attribute(frame: &Direct, half: &Half, packet: &Packet, message: &Message, di
             }
         }
     }
-    (zone.opaque(frame), frame.opaque_u32(prefix))
+    let (hit, bucket) = zone;
+    (hit.opaque(frame), frame.opaque_u32(bucket), frame.opaque_u32(prefix))
 }
 
 /// Counts a message, unless it is one whose records must be read before.
 #[inline(always)]
 fn answer(
-    frame: &Direct,
+    frame: &Direct<false>,
     packet: &Packet,
     message: &mut Message,
     mut walk: Walk,
     direction: Direction,
-    (zone, prefix): (Hit, u32),
+    (zone, bucket, prefix): (Hit, u32, u32),
     shard: &mut Shard,
 ) -> Option<Response> {
     if is_served(message, direction) && message.response && !walk.is_short(frame, message) {
@@ -283,7 +291,7 @@ fn answer(
     if message.response {
         count::count(packet, message, direction, zone.slot(), scratch::some(prefix), shard);
     } else if let Some(gain) = count::count_node(packet, message, direction, shard) {
-        shard.query(zone);
+        shard.query(zone, bucket);
         if let Some(prefix) = scratch::some(prefix) {
             gain.add(prefix, shard);
         }

@@ -6,10 +6,10 @@
 #![forbid(unsafe_code)]
 
 use wire::count::{CODES, FIELDS, NODE};
-use wire::zones::ENTRIES;
+use wire::zones::{ENTRIES, FIRST};
 
 /// Changes with everything below that a daemon of before would misunderstand: counters can outlive the one that made them.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// As many service prefixes as can be told apart.
 pub const PREFIXES: usize = 64;
@@ -28,12 +28,12 @@ pub const BLOCKS: u64 = u64::from_be_bytes(*b"oopsd  2");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct State {
+    /// Both halves.
+    pub halves: [Half; 2],
     /// Which half is in force: 0 or 1. The daemon changes it while the programs run.
     pub active: u64,
     /// The rest of a cache line.
     pub spare: [u64; 7],
-    /// Both halves.
-    pub halves: [Half; 2],
 }
 
 /// What the programs must know of a half. What each query needs comes first, in one cache line.
@@ -44,8 +44,8 @@ pub struct Half {
     pub key: [u64; 2],
     /// 0: what is made with it a verifier knows nothing of.
     pub zero: u64,
-    /// The ports that carry DNS.
-    pub ports: [u16; 4],
+    /// The ports that carry DNS: `wire::Ports::word`.
+    pub ports: u64,
     /// `wire::zones::Shape::buckets`.
     pub buckets: u32,
     /// The first bucket, [`Line`], of the first CPU.
@@ -56,7 +56,7 @@ pub struct Half {
     pub depths: u32,
     /// The first block of totals of the node, [`Totals`]; there is one for each CPU.
     pub totals: u32,
-    /// The number of the reading that is to come, of those up to [`READINGS`]; never 0.
+    /// The number of the reading that is to come: a multiple of [`READING`], never 0.
     pub reading: u32,
     /// The first slot, [`Slot`], of the first CPU.
     pub slot: u32,
@@ -90,32 +90,31 @@ pub struct Half {
 
 const _: () = assert!(size_of::<Half>().is_multiple_of(64), "each half begins a cache line");
 
-/// A bucket of the zone table, which each CPU has a copy of: its entries, then a counter of 32 bits for each of them, which
-/// counts the queries of its zone, and [`SEEN`]. So a query costs one line of memory that is not in a cache, not two.
+/// A bucket of the zone table, which each CPU has a copy of: for each of its entries a counter of 32 bits, which counts the
+/// queries of its zone, and [`SEEN`]; then the entries. So a query costs one line of memory that is not in a cache, not two.
 pub type Line = [u64; 8];
 
 /// Where the counter of an entry is in its [`Line`], in bytes.
 #[must_use]
 pub const fn counter(entry: usize) -> usize {
-    8 * ENTRIES + 4 * entry
+    4 * entry
 }
 
-/// Where a [`Line`] says which of its zones are [`Listed`], in bytes: 32 bits, of which the lower ones, as many as
-/// [`READINGS`] has, are the number of a reading, and those above it the entries whose queries were listed for that one.
+/// Where a [`Line`] says which of its zones are [`Listed`], in bytes: 32 bits, a bit for each entry whose queries were listed
+/// for a reading, and the number of that reading.
 pub const SEEN: usize = counter(ENTRIES);
 
-/// The highest number of a reading. After it comes 1.
-pub const READINGS: u32 = u32::MAX >> ENTRIES;
+/// The number of the first reading. Each next one's is that much more; after the highest comes the first again.
+pub const READING: u32 = 1 << ENTRIES;
 
-const _: () = assert!(SEEN + 4 == size_of::<Line>(), "a line must have room for what was seen of it");
-
-/// The bit in [`SEEN`] of the entry whose counter is in this [`Line`] at `counter`.
+/// The number of the reading after this one.
 #[must_use]
-#[inline(always)]
-#[expect(clippy::cast_possible_truncation, reason = "places in a line are less than its size")]
-pub const fn entry(counter: usize) -> u32 {
-    1_u32.wrapping_shl((counter as u32 / 4).wrapping_add(READINGS.count_ones() - self::counter(0) as u32 / 4))
+pub const fn next_reading(reading: u32) -> u32 {
+    let next = reading.wrapping_add(READING);
+    if next == 0 { READING } else { next }
 }
+
+const _: () = assert!(SEEN + 4 == 8 * FIRST, "a line must have room for what was seen of it");
 
 /// Such a counter goes up to here, and on from 0; and when half of that is passed, and at 0, one is added to
 /// `wire::Field::Queries` of the zone's [`Slot`]. So its highest bit says whether that has been done, and all that was ever

@@ -91,7 +91,7 @@ fn trie(context: &XdpContext) -> Option<()> {
 #[inline(always)]
 fn name(context: &XdpContext, mut each: impl FnMut(usize, u64)) -> Option<usize> {
     let (start, end) = (context.data(), context.data_end());
-    let frame = Direct::new(start, end, 0);
+    let frame = Direct::<false>::new(start, end, core::ptr::null());
     let Plain::Dns(packet) = Packet::plain(&frame, Ports::DNS) else { return None };
     let name = packet.payload + HEADER;
     let mut length = 0;

@@ -7,9 +7,10 @@ use aya_ebpf::helpers::bpf_get_smp_processor_id;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, PerCpuArray, ProgramArray};
 use core::arch::asm;
-use layout::{Half, Line, Listed, Marks, Row, Slot, State, Totals, counter};
+use layout::{Half, Line, Listed, Marks, Row, Slot, State, Totals};
 use wire::count::OTHER;
-use wire::zones::{Buckets, ENTRIES, Entries, FINGERPRINT, Shape, WHICH};
+use wire::name::Keyed;
+use wire::zones::{Buckets, Entries, FINGERPRINT, FIRST, Shape, WHICH};
 
 #[map]
 static ZONES: Array<Line> = Array::with_max_entries(2, BPF_F_MMAPABLE);
@@ -54,8 +55,8 @@ macro_rules! told {
 pub(crate) fn active() -> (u32, &'static Half) {
     let state = told!(layout::STATE) as *const State;
     // SAFETY: the value lives as long as the program; the word is read once, whatever the daemon writes meanwhile.
-    let active = unsafe { (&raw const (*state).active).read_volatile() } as u32;
-    (active, half(active))
+    let active = unsafe { (&raw const (*state).active).read_volatile() };
+    (active as u32, half(active))
 }
 
 /// The CPU that this runs on, from a frame's first program to its last.
@@ -67,13 +68,30 @@ pub(crate) fn cpu() -> u32 {
 
 /// What there is to know of a half.
 #[inline(always)]
-pub(crate) fn half(half: u32) -> &'static Half {
+pub(crate) fn half(half: u64) -> &'static Half {
     let state = told!(layout::STATE) as *const State;
     let mut half = half as usize;
     // SAFETY: it calculates. The compiler would go two ways.
     unsafe { asm!("{0} &= 1", inout(reg) half, options(pure, nomem, nostack)) };
     // SAFETY: one of two, of which the daemon changes little, and by words, while programs run.
     unsafe { &*(&raw const (*state).halves).cast::<Half>().add(half) }
+}
+
+/// The secret of a half's hashes.
+pub(crate) struct Secret(pub(crate) *const Half);
+
+impl Keyed for Secret {
+    #[inline(always)]
+    fn seed(&self) -> u64 {
+        // SAFETY: the half is a map's value.
+        unsafe { (&raw const (*self.0).key[0]).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn step(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { (&raw const (*self.0).key[1]).read_volatile() }
+    }
 }
 
 /// A block of totals.
@@ -115,9 +133,7 @@ impl Zones {
 impl Buckets for Zones {
     #[inline(always)]
     fn entries(&self, index: usize) -> Option<&Entries> {
-        let line = ZONES.get_ptr(self.0.wrapping_add(index as u32))?;
-        // SAFETY: a map's value, of which nobody writes this part while the half is in force.
-        Some(unsafe { &*line.cast::<Entries>() })
+        Some(entries(self.line(index as u32)?))
     }
 
     /// There is no minimum without a branch here: a mask of each word is all ones if its fingerprint is the one. With what is
@@ -125,7 +141,7 @@ impl Buckets for Zones {
     #[inline(always)]
     fn find(entries: &Entries, fingerprint: u64) -> u64 {
         let mut found = 0;
-        for (entry, word) in entries.iter().enumerate() {
+        for (entry, word) in (0_u64..).zip(entries) {
             let left = word ^ fingerprint;
             let mut mask = left;
             // SAFETY: it calculates. The compiler would make a comparison of it, and a branch.
@@ -135,13 +151,18 @@ impl Buckets for Zones {
                     inout(reg) mask, shift = const FINGERPRINT.trailing_zeros(), options(pure, nomem, nostack)
                 );
             }
-            found |= (left | (counter(entry) as u64) << WHICH) & mask;
+            found |= (left | entry << WHICH) & mask;
         }
         found
     }
 }
 
-const _: () = assert!(counter(ENTRIES) <= 64, "which of the counters it is must not be more than six bits");
+/// The entries in a bucket.
+#[inline(always)]
+pub(crate) fn entries(line: *mut Line) -> &'static Entries {
+    // SAFETY: a map's value, of which nobody writes this part while the half is in force.
+    unsafe { &*line.cast::<u64>().add(FIRST).cast() }
+}
 
 #[inline(always)]
 pub(crate) const fn shape(half: &Half) -> Shape {

@@ -4,31 +4,33 @@
 use crate::chain::anew;
 use crate::frame::Direct;
 use crate::hook::Hook;
-use crate::maps::{self, Zones, of_half};
+use crate::maps::{self, Secret, Zones, of_half};
 use crate::scratch::{self, Response};
 use crate::shard::Shard;
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
+use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use layout::{Half, Line, WALK};
 use wire::dns::HEADER;
-use wire::zones::{Buckets, Entries};
-use wire::{Counters as _, Direction, Field, Frame as _, Key, Message, Name, Node, Packet, Plain, Ports, Skip};
+use wire::zones::{Buckets, Entries, Hit};
+use wire::{Counters as _, Direction, Field, Frame as _, Message, Name, Node, Packet, Plain, Ports, Skip};
 use wire::{count, read, zones};
 
 /// Counts a frame of the commonest kind, or leaves it to `any`.
 #[inline(always)]
 pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
+    let cpu = Waiting::new(maps::cpu());
     let (active, half) = maps::active();
     let (start, end) = hook.bytes();
-    let frame = Direct::new(start, end, half.zero);
-    match Packet::plain(&frame, Ports::from_all(half.ports)) {
+    let frame = Direct::<true>::new(start, end, &raw const half.zero);
+    match Packet::plain(&frame, Ports::from_word(half.ports)) {
         Plain::NotDns => {
-            Shard::of(half)?.node(Node::Skipped(Skip::NotDns));
+            Shard::of_cpu(half, cpu.get())?.node(Node::Skipped(Skip::NotDns));
             return None;
         }
         Plain::Dns(packet) => {
             if let Some((response, name)) = read::plain_question(&frame, &packet) {
-                return message(hook, &frame, active, half, &packet, response, &name, direction);
+                return message(hook, &frame, active, half, &cpu, &packet, response, &name, direction);
             }
         }
         Plain::Other => {}
@@ -42,30 +44,35 @@ pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
 #[expect(clippy::too_many_arguments, reason = "all that is known of it")]
 fn message(
     hook: &impl Hook,
-    frame: &Direct,
+    frame: &Direct<true>,
     active: u32,
     half: &Half,
+    cpu: &Waiting<u32>,
     packet: &Packet,
     is_response: bool,
     name: &Name,
     direction: Direction,
 ) -> Option<()> {
-    let cpu = maps::cpu();
     let Packet { transport, family, .. } = *packet;
     let total = Node::Message { direction, response: is_response, transport, family };
     if is_response != (direction == Direction::Sent) {
-        Shard::of_cpu(half, cpu)?.node(total);
+        Shard::of_cpu(half, cpu.get())?.node(total);
         return None;
     }
-    let lines = Keeping::of(Zones::of_cpu(half, cpu));
-    let zone = zones::search(frame, name, &Key(half.key), maps::shape(half), &lines);
+    let lines = Looked { zones: Zones::of_cpu(half, cpu.get()), last: Cell::new(null_mut()) };
+    let mut zone = Hit::default();
+    let line = Waiting::new(null_mut());
+    zones::each(frame, name, &Secret(half), maps::shape(half), &lines, |hit, _| {
+        zone = hit;
+        line.set(lines.last.get());
+    });
     let mut prefix = count::OTHER;
     if of_half!(half, prefixes) > 0
         && let Some(ours) = if is_response { packet.source(frame) } else { packet.destination(frame) }
     {
         prefix = frame.opaque_u32(maps::prefix(half, ours));
     }
-    let mut shard = Shard::of_cpu(half, cpu)?;
+    let mut shard = Shard::of_cpu(half, cpu.get())?;
     if direction == Direction::Sent {
         let counted = response(hook, frame, active, packet, name, zone.slot(), prefix, &mut shard);
         if counted.is_none() {
@@ -74,7 +81,7 @@ fn message(
         return None;
     }
     shard.node(total);
-    let line = lines.line();
+    let line = line.get();
     if line.is_null() {
         shard.slot(count::OTHER, Field::Queries);
     } else {
@@ -91,7 +98,7 @@ fn message(
 #[expect(clippy::too_many_arguments, reason = "all that is known of it")]
 fn response(
     hook: &impl Hook,
-    frame: &Direct,
+    frame: &Direct<true>,
     active: u32,
     packet: &Packet,
     name: &Name,
@@ -119,42 +126,46 @@ fn response(
     None
 }
 
-/// The buckets of a CPU, which remember the line where the zone was found: by its number it would have to be looked up again.
-struct Keeping {
+/// The buckets of a CPU, and the line that was looked at last: by its number it would have to be looked up again.
+struct Looked {
     zones: Zones,
     last: Cell<*mut Line>,
-    kept: Cell<*mut Line>,
 }
 
-impl Keeping {
-    #[inline(always)]
-    const fn of(zones: Zones) -> Self {
-        Self { zones, last: Cell::new(null_mut()), kept: Cell::new(null_mut()) }
-    }
-
-    /// The line where the zone was found; null if there is none.
-    #[inline(always)]
-    fn line(&self) -> *mut Line {
-        self.kept.get()
-    }
-}
-
-impl Buckets for Keeping {
+impl Buckets for Looked {
     #[inline(always)]
     fn entries(&self, index: usize) -> Option<&Entries> {
         let line = self.zones.line(index as u32)?;
         self.last.set(line);
-        // SAFETY: a map's value, of which nobody writes this part while the half is in force.
-        Some(unsafe { &*line.cast::<Entries>() })
-    }
-
-    #[inline(always)]
-    fn keep(&self) {
-        self.kept.set(self.last.get());
+        Some(maps::entries(line))
     }
 
     #[inline(always)]
     fn find(entries: &Entries, fingerprint: u64) -> u64 {
         Zones::find(entries, fingerprint)
+    }
+}
+
+/// What waits on the stack until it is needed: BPF has ten registers, and the compiler would have others wait.
+struct Waiting<T>(UnsafeCell<MaybeUninit<T>>);
+
+impl<T: Copy> Waiting<T> {
+    #[inline(always)]
+    fn new(value: T) -> Self {
+        let waiting = Self(UnsafeCell::new(MaybeUninit::uninit()));
+        waiting.set(value);
+        waiting
+    }
+
+    #[inline(always)]
+    fn set(&self, value: T) {
+        // SAFETY: it is its own.
+        unsafe { self.0.get().cast::<T>().write_volatile(value) };
+    }
+
+    #[inline(always)]
+    fn get(&self) -> T {
+        // SAFETY: as above, and it was written.
+        unsafe { self.0.get().cast::<T>().read_volatile() }
     }
 }

@@ -3,7 +3,7 @@
 use crate::atomic::{exchange_zero, fetch_add_one, fetch_add_one_small, fetch_or};
 use crate::maps::{self, EXTENDED, LIST, MARKS, SLOTS, Zones, of_half};
 use core::arch::asm;
-use layout::{CROWDED, FRAMES, HALVES, Half, LISTED, Line, OF_NODE, OWN, READINGS, ROWS, SEEN, Slot, Totals};
+use layout::{CROWDED, FRAMES, HALVES, Half, LISTED, Line, OF_NODE, OWN, READING, ROWS, SEEN, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::Hit;
 use wire::{Counters, Field, Node};
@@ -39,14 +39,14 @@ impl Shard {
         if self.shared { unsafe { exchange_zero(word, value) } } else { 0 }
     }
 
-    /// Counts a query of a zone.
+    /// Counts a query of a zone whose entry is in a bucket.
     #[inline(always)]
-    pub(crate) fn query(&mut self, zone: Hit) {
+    pub(crate) fn query(&mut self, zone: Hit, bucket: u32) {
         let slot = zone.slot();
         if slot == OTHER {
             return self.slot(OTHER, Field::Queries);
         }
-        let Some(line) = Zones::of_cpu(self.half, self.cpu).line(zone.bucket()) else { return };
+        let Some(line) = Zones::of_cpu(self.half, self.cpu).line(bucket) else { return };
         self.query_at(zone, line);
     }
 
@@ -54,9 +54,9 @@ impl Shard {
     #[inline(always)]
     pub(crate) fn query_at(&mut self, zone: Hit, line: *mut Line) {
         let slot = zone.slot();
-        let counter = unforeseen(zone.which() as usize) & 60;
-        // SAFETY: the place is masked to one of four bytes in a line.
-        let word: *mut u32 = unsafe { line.cast::<u8>().add(counter).cast() };
+        let which = unforeseen(zone.which() as usize) & 7;
+        // SAFETY: one of the first eight places of four bytes in a line.
+        let word: *mut u32 = unsafe { line.cast::<u32>().add(which) };
         let was = if self.shared {
             // SAFETY: an aligned word of a map's value.
             unsafe { fetch_add_one_small(word) }
@@ -68,7 +68,7 @@ impl Shard {
                 was
             }
         };
-        self.moved(slot, counter, line);
+        self.moved(slot, which, line);
         // Both are rare: the first query of all, and each 2^31st.
         if was.wrapping_add(1) & (HALVES - 1) <= 1 {
             if was == 0 {
@@ -121,19 +121,19 @@ impl Shard {
     ///
     /// Who comes between on the same CPU may have its bit lost, and lists its zone once more: that does no harm.
     #[inline(always)]
-    fn moved(&mut self, slot: u32, counter: usize, line: *mut Line) {
+    fn moved(&mut self, slot: u32, which: usize, line: *mut Line) {
         let reading = of_half!(self.half, reading);
-        // SAFETY: the last four bytes of a line.
-        let seen: *mut u32 = unsafe { line.cast::<u8>().add(SEEN).cast() };
+        // SAFETY: four bytes of a line.
+        let seen: *mut u32 = unsafe { line.byte_add(SEEN).cast() };
         // SAFETY: an aligned word of a map's value.
-        let (was, entry) = (unsafe { seen.read() }, layout::entry(counter));
-        let differs = was ^ reading;
-        if differs & (entry | READINGS) == entry {
+        let was = unsafe { seen.read() };
+        let is_this = was ^ reading < READING;
+        if is_this && was >> which & 1 != 0 {
             return;
         }
-        let others = if differs & READINGS == 0 { was } else { reading };
+        let others = if is_this { was } else { reading };
         // SAFETY: as above.
-        unsafe { seen.write(others | entry) };
+        unsafe { seen.write(others | 1 << which) };
         self.list(slot);
     }
 

@@ -1,9 +1,39 @@
 //! Bytes at an offset: the one thing the parser asks of a frame.
 
+/// As many bytes at least are in front of a name: the header of its message is longer.
+pub const FRONT: usize = 8;
+
 /// A frame whose bytes can be read at an offset from its first one.
 pub trait Frame {
     /// The `N` bytes from offset `at`, which is below 2^32, or `None` if the capture does not hold all of them.
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
+
+    /// The byte at offset `at` + [`FRONT`]: of a common name, for which `at` is the sum of a few bytes.
+    #[inline(always)]
+    fn byte(&self, at: usize) -> Option<u8> {
+        let [byte] = self.read(at.wrapping_add(FRONT))?;
+        Some(byte)
+    }
+
+    /// The bytes in front of that one, which is there.
+    #[inline(always)]
+    fn front(&self, at: usize) -> Option<[u8; FRONT]> {
+        self.read(at)
+    }
+
+    /// The difference of two places, at once.
+    #[must_use]
+    #[inline(always)]
+    fn less(&self, end: usize, start: usize) -> usize {
+        end.wrapping_sub(start)
+    }
+
+    /// What is left of a word when so many bits below are taken away, 0 to 63.
+    #[must_use]
+    #[inline(always)]
+    fn shifted(&self, word: u64, bits: usize) -> u64 {
+        word >> (bits & 63)
+    }
 
     /// The same number, of which a verifier knows nothing any more: it need not follow each way to it apart.
     #[must_use]
@@ -20,12 +50,11 @@ pub trait Frame {
         self.opaque(at as u64) as usize
     }
 
-    /// The same, of 128 bits.
+    /// The same, of a number below 256, of which the verifier knows that.
     #[must_use]
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "half by half")]
-    fn opaque_u128(&self, number: u128) -> u128 {
-        u128::from(self.opaque((number >> 64) as u64)) << 64 | u128::from(self.opaque(number as u64))
+    fn opaque_byte(&self, number: usize) -> usize {
+        self.opaque_at(number) & 0xFF
     }
 
     /// The same, of 32 bits.

@@ -3,6 +3,7 @@
 //! Reading a name looks at lengths only. A label's hash is keyed; a suffix is the fold of its labels' hashes from the root
 //! leftwards, made only as far as the zone table asks for it ([`crate::zones`]).
 
+use crate::frame::FRONT;
 use crate::{Frame, Skip};
 
 /// How many labels a configured name may have: that many labels are kept, counted from the root.
@@ -26,8 +27,31 @@ const LABEL: usize = 63;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub [u64; 2]);
 
-/// Where an uncompressed name is in its frame, and where its last [`DEPTH`] labels are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What has a [`Key`], and gives each word of it where it is needed.
+pub trait Keyed {
+    /// The first word.
+    fn seed(&self) -> u64;
+    /// The second word.
+    fn step(&self) -> u64;
+}
+
+impl Keyed for Key {
+    #[inline(always)]
+    fn seed(&self) -> u64 {
+        let Self([seed, _]) = *self;
+        seed
+    }
+
+    #[inline(always)]
+    fn step(&self) -> u64 {
+        let Self([_, step]) = *self;
+        step
+    }
+}
+
+/// Where an uncompressed name is in its frame, and where its last [`DEPTH`] labels are. In the same frame, what is at the same
+/// place is the same name.
+#[derive(Clone, Copy, Debug)]
 pub struct Name {
     /// Offset of its first byte.
     pub at: usize,
@@ -35,13 +59,23 @@ pub struct Name {
     pub length: usize,
     /// How many labels it has, the root not counted.
     pub labels: usize,
-    /// Byte n from below: where the label n labels from the last one begins, modulo 256.
-    starts: u128,
+    /// Byte n from below: where the label n labels from the last one begins, less [`FRONT`] and `before`; 0 if there is none. The
+    /// lower half comes first.
+    starts: [u64; 2],
+    before: usize,
 }
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.length, self.labels) == (other.at, other.length, other.labels)
+    }
+}
+
+impl Eq for Name {}
 
 impl Name {
     /// A name that was not read.
-    pub const BLANK: Self = Self { at: 0, length: 0, labels: 0, starts: 0 };
+    pub const BLANK: Self = Self { at: 0, length: 0, labels: 0, starts: [0; 2], before: 0 };
 
     /// Reads the name at `at`, at least 8 bytes into the frame, which must end before `end`.
     ///
@@ -49,51 +83,52 @@ impl Name {
     /// Why it is not a name: `past_end` if it goes on beyond its end.
     #[inline(always)]
     pub fn read<F: Frame>(frame: &F, at: usize, end: usize, past_end: impl Into<Skip>) -> Result<Self, Skip> {
-        let longest = at.wrapping_add(LENGTH);
-        let limit = frame.opaque_at(end.min(longest));
-        let mut begin = at;
-        let mut starts = 0_u128;
+        let first = at.wrapping_sub(1);
+        let before = first.wrapping_sub(FRONT);
+        let longest = LENGTH + 1;
+        let limit = frame.opaque_at(end.wrapping_sub(first).min(longest));
+        let mut begin = 1_usize;
+        let (mut starts, mut upper) = (0_u64, 0_u64);
         for labels in 0..LABELS + 1 {
             if begin >= limit {
                 return Err(if begin >= longest { Skip::NameLength } else { past_end.into() });
             }
-            let [length] = frame.read(begin).ok_or(Skip::Truncated)?;
+            let [length] = frame.read(first.wrapping_add(begin)).ok_or(Skip::Truncated)?;
             let length = usize::from(length);
-            let next = begin.wrapping_add(length).wrapping_add(1);
             if length == 0 {
                 let labels = frame.opaque_at(labels);
-                let length = frame.opaque_at(next.wrapping_sub(at));
-                return Ok(Self { at, length, labels, starts: frame.opaque_u128(starts) });
+                let starts = [frame.opaque(starts), frame.opaque(upper)];
+                return Ok(Self { at, length: frame.opaque_at(begin), labels, starts, before });
             }
             if length > LABEL {
                 return Err(Skip::NamePointer);
             }
-            starts = starts << 8 | (begin & 0xFF) as u128;
-            begin = next;
+            upper = upper << 8 | starts >> 56;
+            starts = starts << 8 | begin as u64;
+            begin = begin.wrapping_add(length).wrapping_add(1);
         }
         Err(Skip::NameLength)
     }
 
-    /// Reads the name at `at` if it is a common one: of [`SHORT`] labels at most, of which none begins beyond the frame's
-    /// first 256 bytes, and with four bytes behind it that are not beyond `end` either. Else [`Name::read`] tells.
+    /// Reads the name at `at` if it is a common one: of [`SHORT`] labels at most, within the first 255 bytes of the frame, and with
+    /// four bytes behind it that are not beyond `end` either. Else [`Name::read`] tells.
     #[inline(always)]
     pub fn short<F: Frame>(frame: &F, at: usize, end: usize) -> Option<Self> {
-        let mut begin = at;
+        let mut begin = at.wrapping_sub(FRONT);
         let mut starts = 0_u64;
         for labels in 0..SHORT + 1 {
-            let [length] = frame.read(begin)?;
-            let length = usize::from(length);
+            let length = usize::from(frame.byte(begin)?);
             if length == 0 {
                 // Only here: whatever was read from behind the end was for nothing.
-                let after = frame.opaque_at(begin.wrapping_add(1));
-                if after > 0x100 || after.wrapping_add(4) > end {
+                if begin > 0xFF || begin.wrapping_add(FRONT + 5) > end {
                     return None;
                 }
-                frame.read::<4>(after)?;
-                let labels = frame.opaque_at(labels);
-                return Some(Self { at, length: after.wrapping_sub(at), labels, starts: frame.opaque(starts).into() });
+                frame.byte(begin.wrapping_add(4))?;
+                let length = frame.opaque_byte(begin).wrapping_add(FRONT + 1).wrapping_sub(at);
+                return Some(Self { at, length, labels, starts: [frame.opaque(starts), 0], before: 0 });
             }
             if length > LABEL {
+                core::hint::cold_path();
                 return None;
             }
             starts = starts << 8 | begin as u64;
@@ -109,7 +144,7 @@ impl Name {
         let mut leftwards = self.leftwards();
         let mut hash = 0;
         for _ in 0..labels.min(self.labels).min(DEPTH) {
-            hash = suffix(hash, leftwards.hash(frame, key)?);
+            hash = leftwards.suffix(hash, frame, key)?;
         }
         Some(scatter(hash))
     }
@@ -117,46 +152,49 @@ impl Name {
     /// Its labels from the last one leftwards, [`DEPTH`] of them at most.
     #[inline(always)]
     pub(crate) const fn leftwards(&self) -> Leftwards {
-        Leftwards { starts: self.starts, end: self.at.wrapping_add(self.length).wrapping_sub(1) }
+        let end = self.at.wrapping_add(self.length).wrapping_sub(FRONT + 1).wrapping_sub(self.before);
+        Leftwards { before: self.before, starts: self.starts, end }
     }
 }
 
-/// The labels of a [`Name`], from the last one leftwards. It does not know where to stop.
+/// The labels of a [`Name`], from the last one leftwards.
 pub(crate) struct Leftwards {
-    starts: u128,
+    /// Less than their offsets by this and [`FRONT`] are those that follow.
+    before: usize,
+    starts: [u64; 2],
     /// Where the last label given begins.
     end: usize,
 }
 
 impl Leftwards {
-    /// The hash of the next label.
+    /// The hash of the suffix that begins with the next label, from the hash of the suffix after it; `None` if there is no
+    /// such label. [`scatter`] makes of it what is looked up.
     #[inline(always)]
-    pub(crate) fn hash<F: Frame>(&mut self, frame: &F, key: &Key) -> Option<u64> {
-        // A label and its length byte are at most 64 bytes.
-        let size = self.end.wrapping_sub((self.starts & 0xFF) as usize) & 0x7F;
-        let end = self.end;
-        self.starts >>= 8;
-        self.end = end.wrapping_sub(size);
-        hash(frame, end, size.wrapping_sub(1), key)
+    pub(crate) fn suffix<F: Frame>(&mut self, after: u64, frame: &F, key: &impl Keyed) -> Option<u64> {
+        let [starts, upper] = self.starts;
+        let (start, end) = ((starts & 0xFF) as usize, self.end);
+        if start == 0 {
+            return None;
+        }
+        self.starts = [starts >> 8 | upper << 56, upper >> 8];
+        self.end = start;
+        suffix(after, frame, self.before.wrapping_add(end), frame.less(end, start), key)
     }
 }
 
 /// A name in wire format as a frame of its own, so that it can be hashed in place.
 pub(crate) struct Alone {
-    bytes: [u8; Self::FRONT + LENGTH],
+    bytes: [u8; FRONT + LENGTH],
     pub(crate) name: Name,
 }
 
 impl Alone {
-    /// As many bytes as may be read in front of a name.
-    const FRONT: usize = 8;
-
     /// `None` if it is not a whole name, or more than one.
     pub(crate) fn new(wire: &[u8]) -> Option<Self> {
-        let mut bytes = [0; Self::FRONT + LENGTH];
-        bytes.get_mut(Self::FRONT..)?.get_mut(..wire.len())?.copy_from_slice(wire);
-        let end = Self::FRONT.checked_add(wire.len())?;
-        let name = Name::read(&crate::Slice(&bytes), Self::FRONT, end, Skip::Malformed).ok()?;
+        let mut bytes = [0; FRONT + LENGTH];
+        bytes.get_mut(FRONT..)?.get_mut(..wire.len())?.copy_from_slice(wire);
+        let end = FRONT.checked_add(wire.len())?;
+        let name = Name::read(&crate::Slice(&bytes), FRONT, end, Skip::Malformed).ok()?;
         (name.length == wire.len()).then_some(Self { bytes, name })
     }
 
@@ -178,50 +216,42 @@ pub fn labels(name: &[u8]) -> usize {
     LABELS
 }
 
-/// The hash of the suffix that begins with a label, from that label's hash and the hash of the suffix after it. It is
-/// good for going on; [`scatter`] makes of it what is looked up.
-#[inline(always)]
-pub(crate) const fn suffix(after: u64, label: u64) -> u64 {
-    let mixed = (after ^ label).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    mixed ^ (mixed >> 32)
-}
-
-/// Every bit of the result depends on every bit of a suffix's hash, and no two hashes have the same result.
+/// The upper bits of the result depend on every bit of a suffix's hash, and no two hashes have the same result.
 #[inline(always)]
 pub(crate) const fn scatter(hash: u64) -> u64 {
-    let mixed = hash.wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    mixed ^ (mixed >> 32)
+    (hash ^ (hash >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-/// The hash of the label of `length` bytes, 1 to 63, that ends before `end`; `None` if the frame does not hold it.
+/// The hash of the suffix that begins with the label that ends before offset `end` + [`FRONT`], from the hash of the suffix after
+/// it; `None` if the frame does not hold it. The label's size is that of its length byte too: 2 to 64.
 ///
 /// The last eight bytes are loaded backwards from the label's end: a query may end four bytes after its root label, but
 /// its header always lies in front.
 #[inline(always)]
-fn hash<F: Frame>(frame: &F, end: usize, length: usize, key: &Key) -> Option<u64> {
-    let Key([seed, step]) = *key;
+fn suffix<F: Frame>(after: u64, frame: &F, end: usize, size: usize, key: &impl Keyed) -> Option<u64> {
     // An unknown multiple: no bytes of a shorter label make up for its being shorter.
-    let mut hash = seed.wrapping_mul((length as u64) << 1 | 1);
-    let last = u64::from_le_bytes(frame.read(end.wrapping_sub(8))?);
-    if length <= 8 {
-        let before = 8_usize.wrapping_sub(length) << 3 & 63;
-        return Some(mix(hash ^ fold(last >> before), step));
+    let mut hash = after ^ key.seed().wrapping_mul(size as u64);
+    let last = u64::from_le_bytes(frame.front(end)?);
+    if size <= 9 {
+        return Some(mix(hash ^ fold(frame.shifted(last, 9_usize.wrapping_sub(size) << 3)), key.step()));
     }
-    let mut left = length;
+    let mut left = size.wrapping_sub(1);
     for _ in 0..LABEL / 8 {
         if left <= 8 {
             break;
         }
-        hash = mix(hash ^ fold(u64::from_le_bytes(frame.read(end.wrapping_sub(left))?)), step);
+        hash =
+            mix(hash ^ fold(u64::from_le_bytes(frame.read(end.wrapping_add(FRONT).wrapping_sub(left))?)), key.step());
         left = left.wrapping_sub(8);
     }
-    Some(mix(hash ^ fold(last), step))
+    Some(mix(hash ^ fold(last), key.step()))
 }
 
-/// Half by half, so that no known difference of inputs gives a known difference of outputs; BPF has no wider product.
+/// The product is with a number that nobody knows, and another one for another upper half: no known difference of inputs gives
+/// a known difference of outputs. BPF has no wider product.
 #[inline(always)]
 const fn mix(x: u64, step: u64) -> u64 {
-    (x & 0xFFFF_FFFF).wrapping_mul(x >> 32).wrapping_add(x ^ step)
+    x.wrapping_mul(x >> 32 ^ step)
 }
 
 /// Makes lower case of the bytes `A` to `Z`, and of no others (RFC 4343).
@@ -269,7 +299,7 @@ mod tests {
             for front in 8..24 {
                 let mut frame = std::vec![0xEE; front];
                 frame.extend_from_slice(&upper);
-                assert_eq!(hash(&crate::Slice(&frame), front + length, length, &KEY), Some(want));
+                assert_eq!(suffix(0, &crate::Slice(&frame), front + length - FRONT, length + 1, &KEY), Some(want));
             }
         }
     }
@@ -332,7 +362,9 @@ mod tests {
             for (held, end) in (front..frame.len()).flat_map(|held| [(held, end), (frame.len(), held)]) {
                 let frame = crate::Slice(&frame[..held]);
                 let Some(short) = Name::short(&frame, front, end) else { continue };
-                assert_eq!(Name::read(&frame, front, end, Skip::Malformed), Ok(short));
+                let long = Name::read(&frame, front, end, Skip::Malformed).unwrap();
+                assert_eq!(short, long);
+                assert_eq!(short.ending(&frame, DEPTH, &KEY), long.ending(&frame, DEPTH, &KEY));
                 let after = front + short.length + 4;
                 assert!(after <= end && after <= held && short.labels <= SHORT);
                 common += 1;
@@ -360,7 +392,7 @@ mod tests {
         let of = |wire: &[u8]| {
             let alone = Alone::new(wire).unwrap();
             let mut labels = alone.name.leftwards();
-            (0..alone.name.labels).fold(0, |after, _| suffix(after, labels.hash(&alone.frame(), &KEY).unwrap()))
+            (0..alone.name.labels).fold(0, |after, _| labels.suffix(after, &alone.frame(), &KEY).unwrap())
         };
         assert_ne!(of(b"\x01a\x01b\0"), of(b"\x01b\x01a\0"));
         assert_ne!(of(b"\x01a\x01b\0"), of(b"\x02ab\0"));
@@ -377,17 +409,25 @@ mod tests {
             |number| format!("xn--{number:x}"),
         ];
         for seed in 0..200_u64 {
-            let key = Key([seed.wrapping_mul(0xA5A5_5A5A_1234_5679), scatter(seed)]);
+            let key = Key([random(2 * seed), random(2 * seed + 1)]);
             for shape in shapes {
                 let mut buckets = [0_u32; 256];
                 for number in 0..1024 {
-                    buckets[(keyed(shape(number).as_bytes(), &key) % 256) as usize] += 1;
+                    buckets[(keyed(shape(number).as_bytes(), &key) >> 56) as usize] += 1;
                 }
                 // Chi-square with 255 degrees of freedom: 400 is less than one in a hundred million.
                 let chi: u32 = buckets.iter().map(|&held| held.abs_diff(4).pow(2)).sum::<u32>() / 4;
                 assert!(chi < 400, "{chi} {} {key:?}", shape(0));
             }
         }
+    }
+
+    /// Splitmix64: any numbers, all of whose bits vary.
+    fn random(nth: u64) -> u64 {
+        let mixed = (nth + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
     }
 
     fn whole(label: &[u8]) -> u64 {
@@ -397,12 +437,12 @@ mod tests {
     fn keyed(label: &[u8], key: &Key) -> u64 {
         let mut frame = std::vec![0; 8];
         frame.extend_from_slice(label);
-        scatter(suffix(1, hash(&crate::Slice(&frame), frame.len(), label.len(), key).unwrap()))
+        scatter(suffix(1, &crate::Slice(&frame), frame.len() - FRONT, label.len() + 1, key).unwrap())
     }
 
     fn one(label: &[u8]) -> u64 {
         let mut frame = std::vec![0; 8];
         frame.extend_from_slice(label);
-        hash(&crate::Slice(&frame), frame.len(), label.len(), &KEY).unwrap()
+        suffix(0, &crate::Slice(&frame), frame.len() - FRONT, label.len() + 1, &KEY).unwrap()
     }
 }

@@ -108,16 +108,20 @@ pub enum Family {
     V6,
 }
 
-/// The ports that carry DNS; a message has one of them at either end.
+/// The ports that carry DNS; a message has one of them at either end. They are kept as they are read from a packet, four in a
+/// word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports([u16; Self::MAX]);
+pub struct Ports(u64);
 
 impl Ports {
     /// As many ports as can be named.
     pub const MAX: usize = 4;
 
+    /// A one in each place of the word.
+    const ONES: u64 = 0x0001_0001_0001_0001;
+
     /// Port 53.
-    pub const DNS: Self = Self([53; Self::MAX]);
+    pub const DNS: Self = Self(Self::ONES.wrapping_mul(53_u16.to_be() as u64));
 
     /// The given ports, 1 to [`Ports::MAX`] of them, none 0; else `None`.
     #[must_use]
@@ -126,41 +130,56 @@ impl Ports {
         if ports.len() > Self::MAX || ports.contains(&0) {
             return None;
         }
-        let mut all = [first; Self::MAX];
-        for (slot, &port) in all.iter_mut().zip(ports) {
-            *slot = port;
-        }
-        Some(Self(all))
+        let all = (0..Self::MAX).map(|place| ports.get(place).copied().unwrap_or(first));
+        Some(Self(all.rev().fold(0, |word, port| word << 16 | u64::from(port.to_be()))))
     }
 
-    /// Ports as [`Ports::all`] gave them.
+    /// Ports as [`Ports::word`] gave them.
     #[must_use]
     #[inline(always)]
-    pub const fn from_all(all: [u16; Self::MAX]) -> Self {
-        Self(all)
+    pub const fn from_word(word: u64) -> Self {
+        Self(word)
+    }
+
+    /// The ports in a word, for [`Ports::from_word`].
+    #[must_use]
+    pub const fn word(self) -> u64 {
+        self.0
     }
 
     /// The ports; the first stands for those that were not given.
     #[must_use]
-    pub const fn all(self) -> [u16; Self::MAX] {
-        self.0
+    #[expect(clippy::cast_possible_truncation, reason = "sixteen bits each")]
+    pub fn all(self) -> [u16; Self::MAX] {
+        [0, 16, 32, 48].map(|shift| u16::from_be((self.0 >> shift) as u16))
     }
 
     /// Whether `port` is one of them.
     #[must_use]
     #[inline(always)]
-    pub fn contains(self, port: u16) -> bool {
-        self.found(port) != 0
+    pub const fn contains(self, port: u16) -> bool {
+        self.found(port.to_be() as u64) != 0
     }
 
-    /// Not 0 if `port` is one of them: all four are compared at once.
+    /// Whether one of two ports is, as they are in a packet.
+    ///
+    /// Both without a branch between them: which it is that matches depends on the direction. Mostly there is but one port to
+    /// compare them with.
     #[inline(always)]
-    const fn found(self, port: u16) -> u64 {
-        const ONES: u64 = 0x0001_0001_0001_0001;
-        let [a, b, c, d] = self.0;
-        let all = (d as u64) << 48 | (c as u64) << 32 | (b as u64) << 16 | a as u64;
-        let differ = all ^ (port as u64).wrapping_mul(ONES);
-        differ.wrapping_sub(ONES) & !differ & ONES << 15
+    fn either(self, source: [u8; 2], destination: [u8; 2]) -> bool {
+        let [source, destination] = [source, destination].map(|port| u64::from(u16::from_ne_bytes(port)));
+        let first = self.0 & 0xFFFF;
+        if (source ^ first).wrapping_mul(destination ^ first) == 0 {
+            return true;
+        }
+        self.0 != first.wrapping_mul(Self::ONES) && self.found(source) | self.found(destination) != 0
+    }
+
+    /// Not 0 if `port`, as it is in a packet, is one of them: all four are compared at once.
+    #[inline(always)]
+    const fn found(self, port: u64) -> u64 {
+        let differ = self.0 ^ port.wrapping_mul(Self::ONES);
+        differ.wrapping_sub(Self::ONES) & !differ & Self::ONES << 15
     }
 }
 
@@ -278,27 +297,26 @@ impl Packet {
         const PAYLOAD: usize = UDP + 8;
         // One look at the frame's length, which the compiler remembers: as many bytes as the headers of TCP have.
         frame.read::<{ PAYLOAD + HEADER }>(0)?;
-        let [e0, e1] = frame.read(IP - 2)?;
-        let [version, _, t0, t1, _, _, f0, f1, _, protocol, ..] = frame.read::<20>(IP)?;
-        let [s0, s1, d0, d1, l0, l1, _, _] = frame.read(UDP)?;
-        let whole = u16::from_be_bytes([f0, f1]) & 0x3FFF == 0;
-        if u32::from_be_bytes([e0, e1, version, 0]) != u32::from_be_bytes([8, 0, 0x45, 0]) || !whole {
+        if !same(frame.read(IP - 2)?, [0xFF, 0xFF, 0xFF, 0], [8, 0, 0x45, 0]) {
             return None;
         }
-        let total = usize::from(u16::from_be_bytes([t0, t1]));
-        let Ok((source_port, destination_port)) = ported([s0, s1], [d0, d1], ports) else {
-            return (matches!(protocol, 6 | 17) && total >= PAYLOAD + HEADER - IP).then_some(Plain::NotDns);
-        };
-        let length = usize::from(u16::from_be_bytes([l0, l1]));
-        if protocol != 17 || total != length.wrapping_add(UDP - IP) || length < PAYLOAD + HEADER - UDP {
+        // No fragment, and the protocol.
+        let whole = |protocol| Some(same(frame.read(IP + 6)?, [0x3F, 0xFF, 0, 0xFF], [0, 0, 0, protocol]));
+        let total = usize::from(u16::from_be_bytes(frame.read(IP + 2)?));
+        if !ports.either(frame.read(UDP)?, frame.read(UDP + 2)?) {
+            let is_other = (whole(6)? || whole(17)?) && total >= PAYLOAD + HEADER - IP;
+            return is_other.then_some(Plain::NotDns);
+        }
+        let length = usize::from(u16::from_be_bytes(frame.read(UDP + 4)?));
+        if !whole(17)? || total != length.wrapping_add(UDP - IP) || length < PAYLOAD + HEADER - UDP {
             return None;
         }
         Some(Plain::Dns(Self {
             family: Family::V4,
             transport: Transport::Udp,
             addresses: IP + 12,
-            source_port,
-            destination_port,
+            source_port: u16::from_be_bytes(frame.read(UDP)?),
+            destination_port: u16::from_be_bytes(frame.read(UDP + 2)?),
             payload: PAYLOAD,
             length: length.wrapping_sub(PAYLOAD - UDP),
             fragment: false,
@@ -330,13 +348,16 @@ impl Packet {
 
 #[inline(always)]
 fn ported(source: [u8; 2], destination: [u8; 2], ports: Ports) -> Result<(u16, u16), Skip> {
-    let source = u16::from_be_bytes(source);
-    let destination = u16::from_be_bytes(destination);
-    // Both without a branch between them: which it is that matches depends on the direction.
-    if ports.found(source) | ports.found(destination) != 0 {
-        return Ok((source, destination));
+    if ports.either(source, destination) {
+        return Ok((u16::from_be_bytes(source), u16::from_be_bytes(destination)));
     }
     Err(Skip::NotDns)
+}
+
+/// Whether four bytes are those of `want` wherever `mask` has bits.
+#[inline(always)]
+const fn same(bytes: [u8; 4], mask: [u8; 4], want: [u8; 4]) -> bool {
+    u32::from_ne_bytes(bytes) & u32::from_ne_bytes(mask) == u32::from_ne_bytes(want)
 }
 
 #[inline(always)]

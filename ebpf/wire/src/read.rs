@@ -75,8 +75,8 @@ pub fn datagram_question<F: Frame>(frame: &F, packet: &Packet, message: &mut Mes
 /// and see [`Name::short`]. Else [`datagram_question`] tells.
 #[inline(always)]
 pub fn plain_question<F: Frame>(frame: &F, packet: &Packet) -> Option<(bool, Name)> {
-    let [_, _, flags, _, 0, 1] = frame.read(packet.payload)? else { return None };
-    if flags & 0x78 != 0 {
+    let flags = u16::from_le_bytes(frame.read(packet.payload.wrapping_add(2))?);
+    if flags & 0x78 != 0 || frame.read(packet.payload.wrapping_add(4))? != [0, 1] {
         return None;
     }
     let name =

@@ -1,16 +1,16 @@
 //! The zone table: which configured name is the longest suffix of a QNAME.
 //!
-//! Buckets of 64 bytes, of which five words are entries: each a fingerprint, a slot and whether deeper names exist. The rest
-//! belongs to whoever keeps the table: what is counted there comes into the cache with the entry. Above each configured
+//! Buckets of 64 bytes, of which the last five words are entries: each a fingerprint, a slot and whether deeper names exist.
+//! The rest belongs to whoever keeps the table: what is counted there comes into the cache with the entry. Above each configured
 //! name there is an entry at every depth that any name uses, with slot 0 if that suffix is not configured itself: so a
 //! search begins with the shortest suffix and ends at the first one that has no entry, or none below it.
 //! The table is built in memory, whole, and read through [`Buckets`], so that a kernel array can stand behind it.
 
 use crate::count::OTHER;
-use crate::name::{self, Alone, DEPTH};
+use crate::name::{self, Alone, DEPTH, Keyed};
 use crate::{Frame, Key, Name};
 
-/// One cache line: first its [`Entries`], then what its keeper has there.
+/// One cache line: first what its keeper has there, then its [`Entries`].
 pub type Bucket = [u64; 8];
 
 /// How many entries a bucket has.
@@ -24,16 +24,20 @@ pub const NAMES: usize = (1 << SLOT_BITS) - 1;
 
 const SLOT_BITS: u32 = 20;
 
-/// The bits of a hash that choose the bucket: those below the fingerprint. There are no more buckets than they can tell.
+/// As many of the highest bits of a hash choose the bucket; the fingerprint are those below. There are no more buckets than they
+/// can tell.
 const INDEX_BITS: u32 = SLOT_BITS + 1;
 
 /// An entry's lowest bit: longer names exist below this one.
 const DEEPER: u64 = 1;
 
-/// What is above the slot and the lowest bit is the fingerprint; the hash's bits below it choose the bucket.
+/// Where the entries of a bucket begin.
+pub const FIRST: usize = size_of::<Bucket>() / size_of::<u64>() - ENTRIES;
+
+/// What is above the slot and the lowest bit is the fingerprint.
 pub const FINGERPRINT: u64 = !((1 << INDEX_BITS) - 1);
 
-/// The lowest bit of a [`Hit`] that [`Buckets::find`] may set to say which entry it is, up to bit 31.
+/// The lowest of the three bits of a [`Hit`] that [`Buckets::find`] may set to say which entry it is.
 pub const WHICH: u32 = INDEX_BITS;
 
 /// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
@@ -46,10 +50,6 @@ const CHAIN: u64 = 8;
 pub trait Buckets {
     /// The entries of the bucket at `index`, which is below the table's size.
     fn entries(&self, index: usize) -> Option<&Entries>;
-
-    /// The bucket that was looked at last holds what is looked for, unless one that is looked at later does.
-    #[inline(always)]
-    fn keep(&self) {}
 
     /// What is below [`FINGERPRINT`] of the one entry that has this fingerprint; 0 if there is none.
     ///
@@ -65,20 +65,34 @@ pub trait Buckets {
 impl Buckets for [Bucket] {
     #[inline(always)]
     fn entries(&self, index: usize) -> Option<&Entries> {
-        self.get(index)?.first_chunk()
+        self.get(index)?.last_chunk()
     }
 }
 
-/// An entry that was found: its slot, and where it is.
+/// An entry that was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hit(u64);
 
 impl Hit {
-    /// The slot; [`OTHER`] if no entry was found.
+    /// The slot; [`OTHER`] if no entry was found, or that of a name that is not configured itself.
+    #[expect(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
     #[must_use]
     #[inline(always)]
     pub const fn slot(self) -> u32 {
-        slot_of(self.0)
+        (self.0 >> 1 & NAMES as u64) as u32
+    }
+
+    /// What [`Buckets::find`] has said of which entry of its bucket it is.
+    #[must_use]
+    #[inline(always)]
+    pub const fn which(self) -> u64 {
+        self.0 >> WHICH
+    }
+
+    /// Longer names exist below this one.
+    #[inline(always)]
+    const fn has_deeper(self) -> bool {
+        self.0 & DEEPER != 0
     }
 
     /// The same, of which the compiler knows nothing ([`Frame::opaque`]).
@@ -86,21 +100,6 @@ impl Hit {
     #[inline(always)]
     pub fn opaque<F: Frame>(self, frame: &F) -> Self {
         Self(frame.opaque(self.0))
-    }
-
-    /// The index of the bucket.
-    #[must_use]
-    #[inline(always)]
-    pub const fn bucket(self) -> u32 {
-        (self.0 >> 32) as u32
-    }
-
-    /// What [`Buckets::find`] has said of which entry it is.
-    #[must_use]
-    #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "it is in the lower half")]
-    pub const fn which(self) -> u32 {
-        (self.0 as u32) >> WHICH
     }
 }
 
@@ -127,36 +126,40 @@ impl Shape {
 #[must_use]
 #[inline(always)]
 pub fn find<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> u32 {
-    search(frame, name, key, shape, buckets).slot()
+    let mut slot = OTHER;
+    each(frame, name, key, shape, buckets, |hit, _| slot = hit.slot());
+    slot
 }
 
-/// The same, with where it is.
-#[must_use]
+/// Gives `found` each configured name that is a suffix of `name`, the longest last, and the index of its bucket.
 #[inline(always)]
-pub fn search<F: Frame, B: Buckets + ?Sized>(frame: &F, name: &Name, key: &Key, shape: Shape, buckets: &B) -> Hit {
-    let mut hit = frame.opaque(OTHER as u64);
+pub fn each<F: Frame, B: Buckets + ?Sized>(
+    frame: &F,
+    name: &Name,
+    key: &impl Keyed,
+    shape: Shape,
+    buckets: &B,
+    mut found: impl FnMut(Hit, u32),
+) {
     let mut hash = 0;
     let mut labels = name.leftwards();
-    let mut depths = shape.depths;
-    for depth in 0..DEPTH + 1 {
-        if depths & 1 != 0 {
-            let entry = frame.opaque(entry(name::scatter(hash), shape, buckets));
-            if slot_of(entry) != OTHER {
-                hit = entry;
-                buckets.keep();
-            }
-            if entry & DEEPER == 0 {
-                break;
-            }
+    let mut depths = shape.depths & (1 << (DEPTH + 1)) - 1;
+    while depths != 0 {
+        // There is nothing more to count: a verifier sees it come to an end.
+        while depths & 1 == 0 {
+            let Some(next) = labels.suffix(hash, frame, key) else { return };
+            hash = next;
+            depths >>= 1;
         }
-        depths >>= 1;
-        if depths == 0 || depth == name.labels {
-            break;
+        depths &= !1;
+        let (hit, bucket) = entry(name::scatter(hash), shape, buckets);
+        if hit.slot() != OTHER {
+            found(hit, bucket);
         }
-        let Some(label) = labels.hash(frame, key) else { break };
-        hash = name::suffix(hash, label);
+        if !hit.has_deeper() {
+            return;
+        }
     }
-    Hit(hit)
 }
 
 /// The hashes of all suffixes of a name that [`find`] may look up, the shortest first: for those who look many names up at
@@ -189,7 +192,7 @@ impl<F: Frame> Iterator for Suffixes<'_, F> {
             return None;
         }
         while self.depths & 1 == 0 {
-            self.hash = name::suffix(self.hash, self.leftwards.hash(self.frame, self.key)?);
+            self.hash = self.leftwards.suffix(self.hash, self.frame, self.key)?;
             self.depths >>= 1;
         }
         self.depths &= !1;
@@ -210,8 +213,8 @@ pub struct Found {
 #[must_use]
 #[inline(always)]
 pub fn look_up<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> Found {
-    let entry = entry(hash, shape, buckets);
-    Found { slot: slot_of(entry), deeper: entry & DEEPER != 0 }
+    let (hit, _) = entry(hash, shape, buckets);
+    Found { slot: hit.slot(), deeper: hit.has_deeper() }
 }
 
 /// The bucket where looking up a hash begins, and mostly ends.
@@ -221,43 +224,50 @@ pub const fn first_bucket(hash: u64, shape: Shape) -> usize {
     index(hash, 0, shape)
 }
 
-/// The entry of a suffix, without its fingerprint, and its bucket above bit 32; 0 if there is none.
+/// The entry of a suffix, and its bucket; nothing if there is none. Mostly it is in the first bucket of its chain, or the chain ends there.
 #[inline(always)]
-fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> u64 {
-    let fingerprint = fingerprint(hash);
-    for link in 0..CHAIN {
-        let index = index(hash, link, shape);
-        let Some(entries) = buckets.entries(index) else { break };
-        let found = B::find(entries, fingerprint);
-        if found != 0 {
-            return (index as u64) << 32 | found;
-        }
-        let [.., last] = entries;
-        if *last == 0 {
-            break;
+fn entry<B: Buckets + ?Sized>(hash: u64, shape: Shape, buckets: &B) -> (Hit, u32) {
+    let (hit, is_last) = in_bucket(hash, 0, shape, buckets);
+    if is_last {
+        return hit;
+    }
+    for link in 1..CHAIN {
+        let (hit, is_last) = in_bucket(hash, link, shape, buckets);
+        if is_last {
+            return hit;
         }
     }
-    0
+    (Hit::default(), 0)
+}
+
+/// The entry if a bucket of a chain has it, and whether there is nothing to be looked for in the next one.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "there are no more than 2^21 buckets")]
+fn in_bucket<B: Buckets + ?Sized>(hash: u64, link: u64, shape: Shape, buckets: &B) -> ((Hit, u32), bool) {
+    let index = index(hash, link, shape);
+    let Some(entries) = buckets.entries(index) else { return ((Hit::default(), 0), true) };
+    let found = B::find(entries, fingerprint(hash));
+    let [.., last] = entries;
+    ((Hit(found), index as u32), found != 0 || *last == 0)
 }
 
 #[inline(always)]
 const fn fingerprint(hash: u64) -> u64 {
-    hash & FINGERPRINT | PRESENT
+    hash << INDEX_BITS | PRESENT
 }
 
 /// The slot of an entry; [`OTHER`] if it is empty, or that of a name that is not configured itself.
-#[expect(clippy::cast_possible_truncation, reason = "masked to 20 bits")]
 #[must_use]
 #[inline(always)]
 pub const fn slot_of(entry: u64) -> u32 {
-    (entry >> 1 & NAMES as u64) as u32
+    Hit(entry).slot()
 }
 
 #[inline(always)]
 const fn index(hash: u64, link: u64, shape: Shape) -> usize {
     // The next link is a sixteenth of the table away, at least.
-    let scattered = hash.wrapping_add(link.wrapping_mul(hash >> 40 | 1 << (INDEX_BITS - 4)));
-    ((scattered & !FINGERPRINT).wrapping_mul(shape.buckets) >> INDEX_BITS) as usize
+    let scattered = hash.wrapping_add(link.wrapping_mul(hash << INDEX_BITS | 1 << 60));
+    ((scattered >> (64 - INDEX_BITS)).wrapping_mul(shape.buckets) >> INDEX_BITS) as usize
 }
 
 /// Fills `buckets` (2^21 at most, all zero) with `names` in wire format, the first of which gets slot 1.
@@ -281,7 +291,7 @@ pub fn build<'a>(
         for depth in 0..=alone.name.labels {
             if depth > 0 {
                 // It is whole: every label of it can be hashed.
-                hash = name::suffix(hash, labels.hash(&alone.frame(), key).unwrap_or_default());
+                hash = labels.suffix(hash, &alone.frame(), key).unwrap_or_default();
             }
             if depth == alone.name.labels {
                 let entry = place(name::scatter(hash), shape, buckets)?;
@@ -309,12 +319,14 @@ fn place(hash: u64, shape: Shape, buckets: &mut [Bucket]) -> Result<&mut u64, Fu
     let (link, nth) = (0..CHAIN)
         .find_map(|link| {
             let bucket = buckets.get(index(hash, link, shape))?;
-            let entries: &Entries = bucket.first_chunk()?;
+            let entries: &Entries = bucket.last_chunk()?;
             let nth = entries.iter().position(|&word| word == 0 || (word ^ fingerprint(hash)) & FINGERPRINT == 0)?;
             Some((link, nth))
         })
         .ok_or(Full)?;
-    let word = buckets.get_mut(index(hash, link, shape)).and_then(|bucket| bucket.get_mut(nth)).ok_or(Full)?;
+    let bucket = buckets.get_mut(index(hash, link, shape)).ok_or(Full)?;
+    let entries: &mut Entries = bucket.last_chunk_mut().ok_or(Full)?;
+    let word = entries.get_mut(nth).ok_or(Full)?;
     *word |= fingerprint(hash);
     Ok(word)
 }

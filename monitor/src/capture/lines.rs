@@ -71,7 +71,7 @@ impl Lines {
 impl Buckets for Lines {
     #[inline(always)]
     fn entries(&self, index: usize) -> Option<&Entries> {
-        self.get(index)?.first_chunk()
+        self.get(index)?.last_chunk()
     }
 }
 

@@ -1,9 +1,13 @@
 //! Any bytes as a frame: the first chooses the link. Reading it ends, says at least one thing, and says the same of a
 //! shorter capture or that it was cut.
 
-use wire::{Direction, Field, Link, Message, Node, Packet, Plain, Ports, Skip, Slice};
+use wire::name::DEPTH;
+use wire::{Direction, Field, Key, Link, Message, Name, Node, Packet, Plain, Ports, Skip, Slice};
 
 const LINKS: [Link; 5] = [Link::Ethernet, Link::Cooked, Link::Cooked2, Link::Raw, Link::Loopback];
+
+/// Any numbers, all of whose bits vary.
+const KEY: Key = Key([0x9D3A_71C4_5BE2_88F1, 0x417C_E90A_2B6D_F3A5]);
 
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&first, frame)) = bytes.split_first() else { return };
@@ -37,6 +41,8 @@ fn at_once(frame: &[u8], packet: &Packet, link: Link, whole: &[Result<(Packet, M
     }
     let [Ok((_, read))] = whole else { panic!("a message that is read at once is none") };
     assert_eq!((read.response, read.opcode, read.qname), (response, 0, name));
+    let hash = |name: &Name| name.ending(&Slice(frame), DEPTH, &KEY);
+    assert_eq!(hash(&name), hash(&read.qname));
     let mut message = Message { qname: name, ..Message::BLANK };
     if response {
         let walk = wire::read::plain_records(&Slice(frame), packet, &name, &mut message);

@@ -8,12 +8,12 @@ use super::loaded::Loaded;
 use super::mapped::{self, Mapped};
 use super::pins;
 use super::room::{self, Room};
-use layout::{FRAMES, Half, Line, Listed, Marks, OF_NODE, PREFIXES, READINGS, ROWS, Row, Slot, State, Totals};
+use layout::{FRAMES, Half, Line, Listed, Marks, OF_NODE, PREFIXES, ROWS, Row, Slot, State, Totals};
 use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::count::FIELDS;
-use wire::zones::{ENTRIES, Shape};
+use wire::zones::{FIRST, Shape};
 use wire::{Direction, Family, Key, Node, Ports, Skip, Transport};
 
 /// All maps.
@@ -62,7 +62,10 @@ impl Maps {
             fits && same(
                 told(&self.state, half),
                 &words(&self.written(half, attribution, shape, ports, self.reading(half))),
-            ) && table.iter().enumerate().all(|(index, bucket)| same(self.line(half, 0, index), &bucket[..ENTRIES]));
+            ) && table
+                .iter()
+                .enumerate()
+                .all(|(index, bucket)| same(&self.line(half, 0, index)[FIRST..], &bucket[FIRST..]));
         if holds {
             self.known[half] = Known::of(used(attribution.slots()), self.room.cpus, table);
         }
@@ -125,7 +128,7 @@ impl Maps {
         Half {
             key: attribution.key().0,
             zero: 0,
-            ports: ports.all(),
+            ports: ports.word(),
             buckets: u32::try_from(shape.buckets).unwrap_or(u32::MAX),
             bucket: number(half * cpus * buckets),
             buckets_of_cpu: number(buckets),
@@ -165,7 +168,7 @@ impl Maps {
     /// Has the programs list for the next reading, so that all that is listed before belongs to this one.
     pub(super) fn begin_reading(&self, half: usize) {
         let (word, [before, reading]) = self.word_of_reading(half);
-        word.store(word_of([before, reading % READINGS + 1]), Ordering::SeqCst);
+        word.store(word_of([before, layout::next_reading(reading)]), Ordering::SeqCst);
     }
 
     /// The word that ends with the number of a reading, and both numbers in it.
@@ -180,7 +183,7 @@ impl Maps {
     /// Puts the other half in force. What was in force is at rest when this returns.
     pub(super) fn flip(&self) {
         let next = 1 - self.active() as u64;
-        self.state.words(0, 1)[0].store(next, Ordering::Release);
+        in_force(&self.state).store(next, Ordering::Release);
         mapped::until_all_programs_have_ended();
     }
 
@@ -248,7 +251,12 @@ impl Maps {
 
 /// The half in force.
 fn active(state: &Mapped<State>) -> usize {
-    usize::from(state.words(0, 1)[0].load(Ordering::Acquire) == 1)
+    usize::from(in_force(state).load(Ordering::Acquire) == 1)
+}
+
+/// The word that says which half is in force.
+fn in_force(state: &Mapped<State>) -> &AtomicU64 {
+    &state.words(0, 1)[std::mem::offset_of!(State, active) / 8]
 }
 
 /// What the programs are told of a half.

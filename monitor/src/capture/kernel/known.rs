@@ -1,7 +1,7 @@
 //! What is known of each slot between two readings: where its queries are counted, and how many there were.
 
 use wire::count::OTHER;
-use wire::zones::{self, Bucket, ENTRIES};
+use wire::zones::{self, Bucket, FIRST};
 
 /// All slots, each in as little memory as can be: half a cache line for four CPUs.
 #[derive(Debug, Default)]
@@ -43,7 +43,7 @@ impl Known {
         in_huge_pages(&words);
         let mut known = Self { words, first, size, slots };
         for (bucket, entries) in (0_u32..).zip(table) {
-            for (nth, entry) in (1_u32..).zip(&entries[..ENTRIES]) {
+            for (nth, entry) in (1_u32..).zip(&entries[FIRST..]) {
                 let slot = zones::slot_of(*entry);
                 if slot != OTHER
                     && let Some(known) = known.slot_mut(slot)
