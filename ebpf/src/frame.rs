@@ -146,6 +146,22 @@ impl<const NEAR: bool> Frame for Direct<NEAR> {
     }
 
     #[inline(always)]
+    fn halved(&self, number: u64) -> u64 {
+        let mut half = number;
+        // SAFETY: it calculates.
+        unsafe { asm!("{0} >>= 1", inout(reg) half, options(pure, nomem, nostack)) };
+        half
+    }
+
+    #[inline(always)]
+    fn opaque_byte(&self, number: usize) -> usize {
+        let mut byte = self.opaque_at(number);
+        // SAFETY: it calculates. The compiler would do it before: what Linux 6.1 then knows of it, it forgets.
+        unsafe { asm!("{0} &= 255", inout(reg) byte, options(pure, nomem, nostack)) };
+        byte
+    }
+
+    #[inline(always)]
     fn opaque(&self, number: u64) -> u64 {
         // SAFETY: a map's value.
         number ^ unsafe { self.zero.read_volatile() }

@@ -35,6 +35,13 @@ pub trait Frame {
         word >> (bits & 63)
     }
 
+    /// Half of a number, of which a compiler knows nothing.
+    #[must_use]
+    #[inline(always)]
+    fn halved(&self, number: u64) -> u64 {
+        number >> 1
+    }
+
     /// The same number, of which a verifier knows nothing any more: it need not follow each way to it apart.
     #[must_use]
     #[inline(always)]

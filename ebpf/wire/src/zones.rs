@@ -143,13 +143,17 @@ pub fn each<F: Frame, B: Buckets + ?Sized>(
 ) {
     let mut hash = 0;
     let mut labels = name.leftwards();
-    let mut depths = shape.depths & (1 << (DEPTH + 1)) - 1;
+    // Of 64 bits: what waits on the stack in less a verifier may forget.
+    let mut depths = u64::from(shape.depths) & (1 << (DEPTH + 1)) - 1;
     while depths != 0 {
-        // There is nothing more to count: a verifier sees it come to an end.
         while depths & 1 == 0 {
+            depths = frame.halved(depths);
+            // It cannot be, but a verifier sees by it that this comes to an end.
+            if depths == 0 {
+                return;
+            }
             let Some(next) = labels.suffix(hash, frame, key) else { return };
             hash = next;
-            depths >>= 1;
         }
         depths &= !1;
         let (hit, bucket) = entry(name::scatter(hash), shape, buckets);
