@@ -8,11 +8,13 @@ use crate::{Outcome, bpf, table};
 use aya::Ebpf;
 use aya::maps::{Array, Map, MapData, ProgramArray};
 use aya::programs::{Program, ProgramFd, SchedClassifier};
+use engine::{Moved, Time, Wall};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial, test_run};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
-use wire::Ports;
+use wire::count::OTHER;
+use wire::{Field, Node, Ports};
 
 const THOUSAND: u64 = 1_000;
 const MILLION: u64 = 1_000_000;
@@ -52,7 +54,7 @@ pub(crate) fn measure() -> Outcome<()> {
     }
     thousand.line("not DNS, XDP", Hook::IngressXdp, 1024, Some(3.0), |_| Vec::new())?;
     thousand.limit(THOUSAND, 1024, |_| Vec::new())?;
-    drop(thousand);
+    thousand.counted()?;
     let active = |chance: &mut Chance| frames::query(&frames::zone(chance.below(1 << 16) * 15));
     let uniform = |chance: &mut Chance| frames::query(&frames::zone(chance.below(MILLION)));
     let million = Bench::new(MILLION)?;
@@ -61,7 +63,8 @@ pub(crate) fn measure() -> Outcome<()> {
     million.peers(MILLION, 1 << 16, active)?;
     million.line("query, 3 labels, 1 M zones uniformly, XDP", Hook::IngressXdp, 1 << 20, Some(110.0), uniform)?;
     million.limit(MILLION, 1 << 20, uniform)?;
-    million.peers(MILLION, 1 << 20, uniform)
+    million.peers(MILLION, 1 << 20, uniform)?;
+    million.counted()
 }
 
 /// Our programs with a table of zones.
@@ -91,6 +94,20 @@ impl Bench {
         let [net] = in_turn(ROUNDS, [&mut net]);
         table::ours(what, "ns", &net, at_most);
         Ok(())
+    }
+
+    /// Fails unless all messages were counted for zones: who counts nothing is fast.
+    fn counted(mut self) -> Outcome<()> {
+        let sample = self.trial.sample(Time(0), Wall(0));
+        let fields = |moved: &Moved| moved.totals[..Field::WithExtendedError as usize].iter().sum::<u64>();
+        let counted: u64 = sample.moved.iter().filter(|moved| moved.slot != OTHER).map(fields).sum();
+        let messages: u64 = sample.node[..Node::OtherOpcode.index()].iter().sum();
+        println!("counted for zones: {counted} of {messages} messages");
+        if counted == messages && messages > 0 {
+            Ok(())
+        } else {
+            Err("the programs did not count what they were given".into())
+        }
     }
 
     /// Measures ours and the sketch in C with `zones` zones, and prints a line of it.

@@ -95,7 +95,7 @@ __attribute__((section("xdp.frags"), used)) int sketch(struct xdp_md *context) {
     for (int depth = 0; depth < 8; depth++) {
         if (depths & 1) {
             u64 mixed = (hash ^ hash >> 32) * 0xD6E8FEB86659FD93ull;
-            u64 fingerprint = mixed << 21 | 1ull << 63, found = 0;
+            u64 fingerprint = mixed << 21 | 1 << 21, found = 0;
             u32 index = told->buckets * own + ((mixed >> 43) * told->buckets >> 21);
             struct line *bucket = look_up(&ZONES, &index);
             if (!bucket)

@@ -224,3 +224,20 @@ pub const CALLED: [Called; 7] = [
     Called { map: "TC", index: RECEIVED, program: "any_received_tc" },
     Called { map: "TC", index: SENT, program: "any_sent_tc" },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_readings_are_never_0_nor_the_bits_of_entries() {
+        let mut reading = next_reading(0);
+        for _ in 0..1000 {
+            assert_eq!(reading % READING, 0);
+            assert_ne!(reading, 0);
+            assert_ne!(next_reading(reading), reading);
+            reading = next_reading(reading);
+        }
+        assert_eq!(next_reading(0_u32.wrapping_sub(READING)), READING);
+    }
+}

@@ -94,12 +94,12 @@ impl Keyed for Secret {
     }
 }
 
-/// A block of totals.
+/// The totals of a CPU in a half.
 #[inline(always)]
-pub(crate) fn totals(block: u32) -> Option<*mut Totals> {
-    let mut block = block as usize;
-    // SAFETY: it moves a register to itself, so that what is compared is what is added.
-    unsafe { asm!("{0} = {0}", inout(reg) block, options(pure, nomem, nostack)) };
+pub(crate) fn totals(half: *const Half, cpu: u32) -> Option<*mut Totals> {
+    let mut block = of_half!(half, totals) as usize;
+    // SAFETY: it calculates. The compiler must not know how: what is compared is what is multiplied.
+    unsafe { asm!("{0} += {1}", inout(reg) block, in(reg) cpu as usize, options(pure, nomem, nostack)) };
     if block >= told!(layout::BLOCKS) {
         return None;
     }

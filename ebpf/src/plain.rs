@@ -19,7 +19,8 @@ use wire::{count, read, zones};
 /// Counts a frame of the commonest kind, or leaves it to `any`.
 #[inline(always)]
 pub(crate) fn plain(hook: &impl Hook, direction: Direction) -> Option<()> {
-    let cpu = Waiting::new(maps::cpu());
+    let cpu = Waiting::empty();
+    cpu.set(maps::cpu());
     let (active, half) = maps::active();
     let (start, end) = hook.bytes();
     let frame = Direct::<true>::new(start, end, &raw const half.zero);
@@ -61,7 +62,8 @@ fn message(
     }
     let lines = Looked { zones: Zones::of_cpu(half, cpu.get()), last: Cell::new(null_mut()) };
     let mut zone = Hit::default();
-    let line = Waiting::new(null_mut());
+    let line = Waiting::empty();
+    line.set(null_mut());
     zones::each(frame, name, &Secret(half), maps::shape(half), &lines, |hit, _| {
         zone = hit;
         line.set(lines.last.get());
@@ -151,10 +153,8 @@ struct Waiting<T>(UnsafeCell<MaybeUninit<T>>);
 
 impl<T: Copy> Waiting<T> {
     #[inline(always)]
-    fn new(value: T) -> Self {
-        let waiting = Self(UnsafeCell::new(MaybeUninit::uninit()));
-        waiting.set(value);
-        waiting
+    const fn empty() -> Self {
+        Self(UnsafeCell::new(MaybeUninit::uninit()))
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use crate::atomic::{exchange_zero, fetch_add_one, fetch_add_one_small, fetch_or};
 use crate::maps::{self, EXTENDED, LIST, MARKS, SLOTS, Zones, of_half};
 use core::arch::asm;
+use core::hint::cold_path;
 use layout::{CROWDED, FRAMES, HALVES, Half, LISTED, Line, OF_NODE, OWN, READING, ROWS, SEEN, Slot, Totals};
 use wire::count::{CODES, FIELDS, OTHER};
 use wire::zones::Hit;
@@ -13,7 +14,6 @@ pub(crate) struct Shard {
     half: *const Half,
     totals: *mut Totals,
     cpu: u32,
-    shared: bool,
 }
 
 impl Shard {
@@ -25,8 +25,17 @@ impl Shard {
     /// Those of this CPU, which the caller knows.
     #[inline(always)]
     pub(crate) fn of_cpu(half: &Half, cpu: u32) -> Option<Self> {
-        let totals = maps::totals(half.totals.wrapping_add(cpu))?;
-        Some(Self { half, totals, cpu, shared: half.shared != 0 })
+        Some(Self { half, totals: maps::totals(half, cpu)?, cpu })
+    }
+
+    /// Whether more than one task may write a counter at a time.
+    #[inline(always)]
+    fn shared(&self) -> bool {
+        let shared = of_half!(self.half, shared) != 0;
+        if shared {
+            cold_path();
+        }
+        shared
     }
 
     /// Writes `value` if there is a zero, at once if there can be another writer, and gives what was there; else 0.
@@ -36,7 +45,7 @@ impl Shard {
     #[inline(always)]
     pub(crate) unsafe fn exchange_zero(&self, word: *mut u32, value: u32) -> u32 {
         // SAFETY: the caller's.
-        if self.shared { unsafe { exchange_zero(word, value) } } else { 0 }
+        if self.shared() { unsafe { exchange_zero(word, value) } } else { 0 }
     }
 
     /// Counts a query of a zone whose entry is in a bucket.
@@ -53,11 +62,12 @@ impl Shard {
     /// Counts a query of a zone whose entry is in `line`.
     #[inline(always)]
     pub(crate) fn query_at(&mut self, zone: Hit, line: *mut Line) {
-        let slot = zone.slot();
-        let which = unforeseen(zone.which() as usize) & 7;
+        let mut which = zone.which() as usize;
+        // SAFETY: it calculates: a verifier must see it.
+        unsafe { asm!("{0} &= 7", inout(reg) which, options(pure, nomem, nostack)) };
         // SAFETY: one of the first eight places of four bytes in a line.
         let word: *mut u32 = unsafe { line.cast::<u32>().add(which) };
-        let was = if self.shared {
+        let was = if self.shared() {
             // SAFETY: an aligned word of a map's value.
             unsafe { fetch_add_one_small(word) }
         } else {
@@ -68,17 +78,42 @@ impl Shard {
                 was
             }
         };
-        self.moved(slot, which, line);
-        // Both are rare: the first query of all, and each 2^31st.
-        if was.wrapping_add(1) & (HALVES - 1) <= 1 {
-            if was == 0 {
-                self.stays(slot, 0);
-            } else if was.wrapping_add(1) & (HALVES - 1) == 0
-                && let Some(fields) = self.fields(slot)
-            {
-                // SAFETY: the index is one of a slot's.
-                self.add(unsafe { &raw mut (*fields)[Field::Queries as usize] });
-            }
+        // SAFETY: four bytes of a line.
+        let seen: *mut u32 = unsafe { line.byte_add(SEEN).cast() };
+        let reading = of_half!(self.half, reading);
+        // SAFETY: an aligned word of a map's value.
+        let listed = unsafe { seen.read() };
+        // The zone is listed for this reading, and this is not one of those queries of which more is to be done: the first of all,
+        // and each 2^31st. All by one comparison.
+        let bit = 1 << which;
+        let is_listed = ((listed ^ reading) & (bit | !(READING - 1))) ^ bit;
+        let is_usual = was.wrapping_add(1) & (HALVES - 1) > 1;
+        if is_listed == 0 && is_usual {
+            return;
+        }
+        cold_path();
+        self.query_seldom(zone.slot(), was, (listed, reading, bit), seen);
+    }
+
+    /// What else is to be done about a query than to count it in its line.
+    ///
+    /// Who comes between on the same CPU may have its bit lost, and lists its zone once more: that does no harm.
+    #[inline(always)]
+    fn query_seldom(&mut self, slot: u32, was: u32, (listed, reading, bit): (u32, u32, u32), seen: *mut u32) {
+        let is_this = listed ^ reading < READING;
+        if !is_this || listed & bit == 0 {
+            let others = if is_this { listed } else { reading };
+            // SAFETY: an aligned word of a map's value.
+            unsafe { seen.write(others | bit) };
+            self.list(slot);
+        }
+        if was == 0 {
+            self.stays(slot, 0);
+        } else if was.wrapping_add(1) & (HALVES - 1) == 0
+            && let Some(fields) = self.fields(slot)
+        {
+            // SAFETY: the index is one of a slot's.
+            self.add(unsafe { &raw mut (*fields)[Field::Queries as usize] });
         }
     }
 
@@ -105,7 +140,7 @@ impl Shard {
     /// Adds one to a word of a map, and gives what was there.
     #[inline(always)]
     fn add(&self, word: *mut u64) -> u64 {
-        if self.shared {
+        if self.shared() {
             // SAFETY: the word lies in a map's value, which lives as long as the program, and is aligned.
             return unsafe { fetch_add_one(word) };
         }
@@ -117,27 +152,7 @@ impl Shard {
         }
     }
 
-    /// Lists the zone as one of which queries were counted, unless it is listed for the reading that is to come.
-    ///
-    /// Who comes between on the same CPU may have its bit lost, and lists its zone once more: that does no harm.
-    #[inline(always)]
-    fn moved(&mut self, slot: u32, which: usize, line: *mut Line) {
-        let reading = of_half!(self.half, reading);
-        // SAFETY: four bytes of a line.
-        let seen: *mut u32 = unsafe { line.byte_add(SEEN).cast() };
-        // SAFETY: an aligned word of a map's value.
-        let was = unsafe { seen.read() };
-        let is_this = was ^ reading < READING;
-        if is_this && was >> which & 1 != 0 {
-            return;
-        }
-        let others = if is_this { was } else { reading };
-        // SAFETY: as above.
-        unsafe { seen.write(others | 1 << which) };
-        self.list(slot);
-    }
-
-    /// Lists a slot as one where something was counted, likewise.
+    /// Lists a slot as one where something was counted, unless it is listed for the reading that is to come.
     #[inline(always)]
     fn slot_moved(&mut self, slot: u32, fields: *mut Slot) {
         let reading = of_half!(self.half, reading);
@@ -169,7 +184,7 @@ impl Shard {
         let kind = first.wrapping_add(of_half!(self.half, words).wrapping_mul(nth));
         let Some(marks) = MARKS.get_ptr_mut(kind.wrapping_add(slot >> 6)) else { return };
         let bit = 1 << (slot & 63);
-        if self.shared {
+        if self.shared() {
             // SAFETY: an aligned word of a map's value.
             unsafe { fetch_or(marks, bit) };
             return;
@@ -216,7 +231,7 @@ impl Shard {
             self.total(CROWDED);
             return 0;
         }
-        if self.shared {
+        if self.shared() {
             // SAFETY: as above.
             return match unsafe { exchange_zero(keeper, row as u32) } {
                 0 => row as u32,

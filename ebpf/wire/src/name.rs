@@ -173,12 +173,13 @@ impl Leftwards {
     pub(crate) fn suffix<F: Frame>(&mut self, after: u64, frame: &F, key: &impl Keyed) -> Option<u64> {
         let [starts, upper] = self.starts;
         let (start, end) = ((starts & 0xFF) as usize, self.end);
+        let size = frame.less(end, start);
         if start == 0 {
             return None;
         }
         self.starts = [starts >> 8 | upper << 56, upper >> 8];
         self.end = start;
-        suffix(after, frame, self.before.wrapping_add(end), frame.less(end, start), key)
+        suffix(after, frame, self.before.wrapping_add(end), size, key)
     }
 }
 

@@ -40,8 +40,8 @@ pub const FINGERPRINT: u64 = !((1 << INDEX_BITS) - 1);
 /// The lowest of the three bits of a [`Hit`] that [`Buckets::find`] may set to say which entry it is.
 pub const WHICH: u32 = INDEX_BITS;
 
-/// The fingerprint's highest bit is always set, so that it is not that of an empty entry.
-const PRESENT: u64 = 1 << 63;
+/// The fingerprint's lowest bit is always set, so that it is not that of an empty entry.
+const PRESENT: u64 = 1 << INDEX_BITS;
 
 /// How many buckets an entry may be in. They are not neighbours, which would fill up together.
 const CHAIN: u64 = 8;
@@ -144,7 +144,7 @@ pub fn each<F: Frame, B: Buckets + ?Sized>(
     let mut hash = 0;
     let mut labels = name.leftwards();
     // Of 64 bits: what waits on the stack in less a verifier may forget.
-    let mut depths = u64::from(shape.depths) & (1 << (DEPTH + 1)) - 1;
+    let mut depths = u64::from(shape.depths) & ((1 << (DEPTH + 1)) - 1);
     while depths != 0 {
         while depths & 1 == 0 {
             depths = frame.halved(depths);

@@ -106,7 +106,7 @@ impl Maps {
                 self.slots.words(slot, 1)[FIELDS].store(1 + prefix as u64, Ordering::Relaxed);
             }
         }
-        let written = self.written(half, attribution, shape, ports, 1);
+        let written = self.written(half, attribution, shape, ports, layout::next_reading(0));
         for (word, value) in told(&self.state, half).iter().zip(words(&written)) {
             word.store(value, Ordering::Relaxed);
         }

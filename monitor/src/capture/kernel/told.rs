@@ -72,3 +72,36 @@ fn word(bytes: &[u8]) -> u64 {
     word[..bytes.len()].copy_from_slice(bytes);
     u64::from_ne_bytes(word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLACE: u64 = layout::BLOCKS;
+
+    /// Two words that load a constant into a register.
+    fn load(register: u64, constant: u64) -> [u64; 2] {
+        [0x18 | register << 8 | constant << 32, constant >> 32 << 32]
+    }
+
+    #[test]
+    fn every_load_of_the_place_is_told_and_no_other() {
+        let others = [load(3, PLACE + 1), load(4, PLACE ^ 1 << 40), [PLACE, 0x95]];
+        let object = [others[0], load(1, PLACE), others[1], load(9, PLACE), others[2]].concat();
+        let mut told = Told(object);
+        told.put(PLACE, &What::Number(0x1_2345_6789)).unwrap();
+        let wanted = [others[0], load(1, 0x1_2345_6789), others[1], load(9, 0x1_2345_6789), others[2]].concat();
+        assert_eq!(told.0, wanted);
+        let map = OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+        let mut told = Told(load(2, PLACE).to_vec());
+        told.put(PLACE, &What::Address(&map)).unwrap();
+        let number = u64::try_from(map.as_raw_fd()).unwrap();
+        assert_eq!(told.0, [0x18 | 2 << 8 | 2 << 12 | number << 32, 0]);
+    }
+
+    #[test]
+    fn programs_without_the_place_are_refused() {
+        let mut told = Told(load(1, PLACE + 1).to_vec());
+        assert!(told.put(PLACE, &What::Number(1)).is_err());
+    }
+}
