@@ -291,7 +291,7 @@ impl Walk {
                 break;
             }
             let [owner, .., l0, l1] = frame.read::<12>(at)?;
-            at = frame.opaque_at(at.wrapping_add(12).wrapping_add(usize::from(u16::from_be_bytes([l0, l1]))));
+            at = at.wrapping_add(12).wrapping_add(usize::from(u16::from_be_bytes([l0, l1])));
             before = before.wrapping_sub(1);
             if owner < 0xC0 {
                 return None;

@@ -163,16 +163,18 @@ impl Ports {
 
     /// Whether one of two ports is, as they are in a packet.
     ///
-    /// Both without a branch between them: which it is that matches depends on the direction. Mostly there is but one port to
-    /// compare them with.
+    /// Both without a branch between them: which it is that matches depends on the direction. The first two ports are compared
+    /// with one each, which is enough where there is but one port, as mostly.
     #[inline(always)]
-    fn either(self, source: [u8; 2], destination: [u8; 2]) -> bool {
-        let [source, destination] = [source, destination].map(|port| u64::from(u16::from_ne_bytes(port)));
-        let first = self.0 & 0xFFFF;
-        if (source ^ first).wrapping_mul(destination ^ first) == 0 {
+    #[expect(clippy::cast_possible_truncation, reason = "two of four")]
+    const fn either(self, pair: [u8; 4]) -> bool {
+        let pair = u32::from_ne_bytes(pair);
+        let (lower, upper) = (pair & 0xFFFF, pair >> 16);
+        let differ = pair ^ self.0 as u32;
+        if (differ & 0xFFFF).wrapping_mul(differ >> 16) == 0 {
             return true;
         }
-        self.0 != first.wrapping_mul(Self::ONES) && self.found(source) | self.found(destination) != 0
+        self.0 != Self::ONES.wrapping_mul(self.0 & 0xFFFF) && self.found(lower as u64) | self.found(upper as u64) != 0
     }
 
     /// Not 0 if `port`, as it is in a packet, is one of them: all four are compared at once.
@@ -248,7 +250,7 @@ impl Packet {
                     return Err(short);
                 }
                 let [s0, s1, d0, d1, l0, l1, _, _] = frame.read(at).ok_or(Skip::Truncated)?;
-                let (source, destination) = ported([s0, s1], [d0, d1], ports)?;
+                let (source, destination) = ported([s0, s1, d0, d1], ports)?;
                 let length = usize::from(u16::from_be_bytes([l0, l1]));
                 let declared = at.wrapping_add(length);
                 if length < 8 || (declared > end && !fragment) {
@@ -262,7 +264,7 @@ impl Packet {
                 }
                 let [s0, s1, d0, d1, _, _, _, _, _, _, _, _, offset, ..] =
                     frame.read::<20>(at).ok_or(Skip::Truncated)?;
-                let (source, destination) = ported([s0, s1], [d0, d1], ports)?;
+                let (source, destination) = ported([s0, s1, d0, d1], ports)?;
                 let header = usize::from(offset >> 4) << 2;
                 let payload = at.wrapping_add(header);
                 if header < 20 {
@@ -303,7 +305,7 @@ impl Packet {
         // No fragment, and the protocol.
         let whole = |protocol| Some(same(frame.read(IP + 6)?, [0x3F, 0xFF, 0, 0xFF], [0, 0, 0, protocol]));
         let total = usize::from(u16::from_be_bytes(frame.read(IP + 2)?));
-        if !ports.either(frame.read(UDP)?, frame.read(UDP + 2)?) {
+        if !ports.either(frame.read(UDP)?) {
             let is_other = (whole(6)? || whole(17)?) && total >= PAYLOAD + HEADER - IP;
             return is_other.then_some(Plain::NotDns);
         }
@@ -347,9 +349,10 @@ impl Packet {
 }
 
 #[inline(always)]
-fn ported(source: [u8; 2], destination: [u8; 2], ports: Ports) -> Result<(u16, u16), Skip> {
-    if ports.either(source, destination) {
-        return Ok((u16::from_be_bytes(source), u16::from_be_bytes(destination)));
+const fn ported(pair: [u8; 4], ports: Ports) -> Result<(u16, u16), Skip> {
+    let [s0, s1, d0, d1] = pair;
+    if ports.either(pair) {
+        return Ok((u16::from_be_bytes([s0, s1]), u16::from_be_bytes([d0, d1])));
     }
     Err(Skip::NotDns)
 }
