@@ -1,6 +1,6 @@
 //! Links, IP headers, transports: what carries a message, and what does not.
 
-use wire::{Family, Link, Message, Packet, Ports, Skip, Slice, Transport};
+use wire::{Family, Link, Message, Packet, Plain, Ports, Skip, Slice, Transport};
 
 use crate::build::*;
 
@@ -112,6 +112,30 @@ fn ports_can_be_others() {
     let read = wire::read(&Slice(&frame), Link::Ethernet, ports, &mut |_: &Packet, _: &Message| messages += 1);
     assert_eq!((read, messages), (Ok(()), 1));
     assert_eq!(one(&frame), Err(Skip::NotDns));
+}
+
+#[test]
+fn a_message_has_one_of_up_to_four_ports_at_either_end() {
+    // Of which some differ by a byte, or are others turned round.
+    let all = [53, 0x3500, 853, 5353, 0x3535, 0x0100, 1];
+    for many in 1..=Ports::MAX {
+        let chosen = &all[..many];
+        let ports = Ports::new(chosen).unwrap();
+        assert_eq!(&ports.all()[..many], chosen);
+        assert_eq!(Ports::from_word(ports.word()), ports);
+        for (source, destination) in all.iter().flat_map(|source| all.map(|destination| (*source, destination))) {
+            let mut frame = plain(&query("a."));
+            frame[34..36].copy_from_slice(&u16::to_be_bytes(source));
+            frame[36..38].copy_from_slice(&u16::to_be_bytes(destination));
+            let wanted = chosen.contains(&source) || chosen.contains(&destination);
+            let read = Packet::read(&Slice(&frame), Link::Ethernet, ports);
+            let found = read.map(|packet| (packet.source_port, packet.destination_port));
+            assert_eq!(found, if wanted { Ok((source, destination)) } else { Err(Skip::NotDns) });
+            let plainly = Packet::plain(&Slice(&frame), ports);
+            assert_eq!(plainly, read.map_or(Plain::NotDns, Plain::Dns));
+            assert_eq!(ports.contains(source), chosen.contains(&source));
+        }
+    }
 }
 
 #[test]
