@@ -1,7 +1,7 @@
 //! Names: where their labels are, and keyed hashes of their suffixes, eight bytes at a time, without regard to case.
 //!
-//! Reading a name looks at lengths only. A label's hash is keyed; a suffix is the fold of its labels' hashes from the root
-//! leftwards, made only as far as the zone table asks for it ([`crate::zones`]).
+//! Reading a name looks at lengths only. A suffix's hash is made from a secret key, its first label, and the hash of the suffix
+//! after it: from the root leftwards, only as far as the zone table asks for it ([`crate::zones`]).
 
 use crate::frame::FRONT;
 use crate::{Frame, Skip};
@@ -62,6 +62,7 @@ pub struct Name {
     /// Byte n from below: where the label n labels from the last one begins, less [`FRONT`] and `before`; 0 if there is none. The
     /// lower half comes first.
     starts: [u64; 2],
+    /// What is in front of it, as far as it is not for a byte to tell.
     before: usize,
 }
 
@@ -110,8 +111,8 @@ impl Name {
         Err(Skip::NameLength)
     }
 
-    /// Reads the name at `at` if it is a common one: of [`SHORT`] labels at most, within the first 255 bytes of the frame, and with
-    /// four bytes behind it that are not beyond `end` either. Else [`Name::read`] tells.
+    /// Reads the name at `at` if it is a common one: of [`SHORT`] labels at most, the root's within 256 bytes behind [`FRONT`], and
+    /// with four bytes behind it that are not beyond `end` either. Else [`Name::read`] tells.
     #[inline(always)]
     pub fn short<F: Frame>(frame: &F, at: usize, end: usize) -> Option<Self> {
         let mut begin = at.wrapping_sub(FRONT);

@@ -143,7 +143,8 @@ pub fn each<F: Frame, B: Buckets + ?Sized>(
 ) {
     let mut hash = 0;
     let mut labels = name.leftwards();
-    // Of 64 bits: what waits on the stack in less a verifier may forget.
+    // Of 64 bits: what waits on the stack in less a verifier may forget. Down to the next depth no bucket is looked at, so that
+    // a compiler for few registers has them for the hash.
     let mut depths = u64::from(shape.depths) & ((1 << (DEPTH + 1)) - 1);
     while depths != 0 {
         while depths & 1 == 0 {
