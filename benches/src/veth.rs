@@ -1,9 +1,10 @@
-//! Queries over a cable of the kernel's own, and what the kernel says that the program at its end has taken: ours, and one
-//! that does nothing, each on a cable, in turn. Both hold the same constant, the two looks at the clock.
+//! Queries over a cable of the kernel's own, and what the kernel says that the program at its end has taken: ours, the sketch
+//! in C, and one that does nothing, each on a cable, in turn. All hold the same constant, the two looks at the clock.
 
 use crate::figure::Figure;
 use crate::frames::{self, Chance, Over};
 use crate::kernel::load;
+use crate::sketch::Sketch;
 use crate::{Outcome, bpf, table};
 use oopsd::capture::attribution::Attribution;
 use oopsd::capture::kernel::trial::{Hook, Trial};
@@ -35,23 +36,22 @@ fn within() -> Outcome<()> {
         table::skipped(WHAT, &format!("no network of its own: {}", io::Error::last_os_error()));
         return Ok(());
     }
-    let mut ends = Vec::new();
-    for cable in ["ours", "empty"] {
-        let made = ip(&format!("link add {cable}0 type veth peer name {cable}1"))
-            .and_then(|()| ip(&format!("link set {cable}0 addrgenmode none up")))
-            .and_then(|()| ip(&format!("link set {cable}1 addrgenmode none up")));
-        if let Err(error) = made {
-            table::skipped(WHAT, &error.to_string());
-            return Ok(());
-        }
-        ends.push((Sender::new(index(&format!("{cable}0"))?)?, index(&format!("{cable}1"))?));
-    }
     let names = engine::Names::new((0..ZONES).map(frames::zone), [""; 0]);
     let trial = Trial::new(&Attribution::new(&Arc::new(names), &[]), Ports::DNS)?;
     let mut programs = aya::Ebpf::load(&bpf::peers()?)?;
     let empty = load(&mut programs, "empty_xdp")?;
-    let (ours, empty) = (trial.program(Hook::IngressXdp), empty.as_fd());
-    let _attached = [bpf::attach(ours, ends[0].1)?, bpf::attach(empty, ends[1].1)?];
+    let sketch = Sketch::new(ZONES)?;
+    let mut cables = Vec::new();
+    let ours_and_empty = [("empty", empty.as_fd()), ("ours", trial.program(Hook::IngressXdp))];
+    for (name, program) in ours_and_empty.into_iter().chain(sketch.as_ref().map(|it| ("sketch", it.program.as_fd()))) {
+        match Cable::new(name, program) {
+            Ok(cable) => cables.push(cable),
+            Err(error) => {
+                table::skipped(WHAT, &error.to_string());
+                return Ok(());
+            }
+        }
+    }
     let statistics = bpf::statistics();
     if let Err(error) = &statistics {
         table::skipped(WHAT, &format!("the kernel keeps no statistics: {error}"));
@@ -60,35 +60,59 @@ fn within() -> Outcome<()> {
     let mut chance = Chance(7);
     let frames: Vec<_> =
         (0..1024).map(|_| frames::frame(&frames::query(&frames::zone(chance.below(ZONES))), Over::V4, 7)).collect();
-    let [mut net, mut alone] = [Vec::new(), Vec::new()];
+    let mut took = vec![Vec::new(); cables.len()];
     for round in 0..=ROUNDS {
-        let took = one(&ends[0].0, &frames, ours)?;
-        let nothing = one(&ends[1].0, &frames, empty)?;
-        // The first warms up.
-        if round > 0 {
-            net.push(took - nothing);
-            alone.push(nothing);
+        for (cable, took) in cables.iter().zip(&mut took) {
+            let nanoseconds = cable.run(&frames)?;
+            // The first warms up.
+            if round > 0 {
+                took.push(nanoseconds);
+            }
         }
     }
-    table::ours(WHAT, "ns", &Figure::of(net), Some(40.0));
-    table::ours("    the empty program, taken off; both hold bpf_stats' clock", "ns", &Figure::of(alone), None);
+    let mut took = took.into_iter();
+    let empty = took.next().unwrap_or_default();
+    let mut net = took.map(|all| Figure::of(all.iter().zip(&empty).map(|(took, nothing)| took - nothing).collect()));
+    let ours = net.next().ok_or("ours was not measured")?;
+    table::ours(WHAT, "ns", &ours, Some(40.0));
+    if let Some(sketch) = net.next() {
+        table::peer("a sketch in C, the limit here", "ns", &sketch, &ours, None);
+    }
+    table::ours("    the empty program, taken off; all hold bpf_stats' clock", "ns", &Figure::of(empty), None);
     Ok(())
 }
 
-/// Sends queries: what a run of the program at the other end takes, in nanoseconds.
-fn one(sender: &Sender, frames: &[Vec<u8>], program: BorrowedFd<'_>) -> Outcome<f64> {
-    let (time, count) = bpf::ran(program)?;
-    for nth in 0..QUERIES {
-        sender.send(&frames[nth % frames.len()])?;
+/// A cable with a program at its far end.
+struct Cable<'a> {
+    near: Sender,
+    program: BorrowedFd<'a>,
+    /// The program is attached as long as this is open.
+    _attached: OwnedFd,
+}
+
+impl<'a> Cable<'a> {
+    fn new(name: &str, program: BorrowedFd<'a>) -> Outcome<Self> {
+        ip(&format!("link add {name}0 type veth peer name {name}1"))?;
+        for end in 0..2 {
+            ip(&format!("link set {name}{end} addrgenmode none up"))?;
+        }
+        let near = Sender::new(index(&format!("{name}0"))?)?;
+        Ok(Self { near, program, _attached: bpf::attach(program, index(&format!("{name}1"))?)? })
     }
-    let (time, count) = {
-        let (later, all) = bpf::ran(program)?;
-        (later - time, all - count)
-    };
-    if count < QUERIES as u64 / 2 {
-        return Err(format!("of {QUERIES} queries {count} came").into());
+
+    /// Sends queries: what a run of the program takes, in nanoseconds.
+    fn run(&self, frames: &[Vec<u8>]) -> Outcome<f64> {
+        let (earlier, some) = bpf::ran(self.program)?;
+        for nth in 0..QUERIES {
+            self.near.send(&frames[nth % frames.len()])?;
+        }
+        let (later, all) = bpf::ran(self.program)?;
+        let (time, count) = (later - earlier, all - some);
+        if count < QUERIES as u64 / 2 {
+            return Err(format!("of {QUERIES} queries {count} came").into());
+        }
+        Ok(time as f64 / count as f64)
     }
-    Ok(time as f64 / count as f64)
 }
 
 /// Sends frames as they are.
