@@ -36,8 +36,8 @@ pub enum Error {
         #[source]
         source: Box<ProgramError>,
     },
-    /// The object lacks a map, or it cannot be mapped.
-    #[error("the map {map} cannot be mapped into memory")]
+    /// The object lacks a map, or it cannot be made, mapped into memory, or told to the programs.
+    #[error("the map {map} cannot be used")]
     Map {
         /// Its name.
         map: &'static str,

@@ -4,6 +4,7 @@
 //! the object knows this for maps of its own making only, which no process can map; so the addresses are put in here.
 
 use super::Error;
+use super::room::VALUES;
 use super::sys;
 use layout::Totals;
 use std::io;
@@ -24,16 +25,17 @@ impl Told {
     /// # Errors
     /// The programs have no place for it.
     pub(super) fn new(object: &[u8], [state, totals]: &[OwnedFd; 2]) -> Result<Self, Error> {
-        let bytes = sys::bytes(totals.as_fd()).map_err(failed)?;
+        let [of_state, of_totals] = VALUES.map(|map| move |source| Error::Map { map, source });
+        let bytes = sys::bytes(totals.as_fd()).map_err(&of_totals)?;
         let mut told = Self(object.chunks(8).map(word).collect());
-        told.put(layout::STATE, &What::Address(state))?;
-        told.put(layout::TOTALS, &What::Address(totals))?;
-        told.put(layout::BLOCKS, &What::Number((bytes / size_of::<Totals>()) as u64))?;
+        told.put(layout::STATE, &What::Address(state)).map_err(of_state)?;
+        told.put(layout::TOTALS, &What::Address(totals)).map_err(&of_totals)?;
+        told.put(layout::BLOCKS, &What::Number((bytes / size_of::<Totals>()) as u64)).map_err(of_totals)?;
         Ok(told)
     }
 
     /// Puts it wherever a constant of 64 bits is loaded that is `place`: two words, each with half of it in its upper half.
-    fn put(&mut self, place: u64, what: &What<'_>) -> Result<(), Error> {
+    fn put(&mut self, place: u64, what: &What<'_>) -> io::Result<()> {
         const LOAD: u64 = 0x18;
         const PSEUDO_MAP_VALUE: u64 = 2 << 12;
         const REGISTER: u64 = 0xF00;
@@ -54,17 +56,13 @@ impl Told {
             [self.0[at - 1], self.0[at]] = written.map(u64::to_le);
             found = true;
         }
-        found.then_some(()).ok_or_else(|| failed(io::Error::other("the programs have no place for its address")))
+        found.then_some(()).ok_or_else(|| io::Error::other("the programs have no place for where it is"))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         // SAFETY: any byte of a word is a byte.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 8) }
     }
-}
-
-fn failed(source: io::Error) -> Error {
-    Error::Map { map: "of one value", source }
 }
 
 fn word(bytes: &[u8]) -> u64 {
