@@ -48,11 +48,13 @@ pub const fn is_built() -> bool {
 }
 
 /// How many bytes the counters for so many zones and prefixes take in this machine's kernel; and for how many CPUs.
-#[must_use]
-pub fn memory(zones: u32, prefixes: usize) -> (u64, usize) {
+///
+/// # Errors
+/// The latter is not known.
+pub fn memory(zones: u32, prefixes: usize) -> Result<(u64, usize), Error> {
     let slots = Slots { zones, prefixes: u32::try_from(prefixes).unwrap_or(u32::MAX) };
-    let room = Room::of(slots, wire::zones::buckets_for(zones as usize));
-    (room.bytes(), room.cpus)
+    let room = Room::of(slots, wire::zones::buckets_for(zones as usize))?;
+    Ok((room.bytes(), room.cpus))
 }
 
 /// How often it is looked what has become of the interfaces, beyond what each sample asks.
@@ -95,7 +97,7 @@ impl Kernel {
             cli::Capture::Clsact => &[Rung::Clsact],
             cli::Capture::Auto | cli::Capture::Socket => &[Rung::Xdp, Rung::Tcx, Rung::Clsact],
         };
-        let room = Room::of(attribution.slots(), buckets.len());
+        let room = Room::of(attribution.slots(), buckets.len())?;
         if room.bytes() > config.kernel_memory {
             let [needed, limit] =
                 [room.bytes(), config.kernel_memory].map(|bytes| format!("{} MiB", bytes.div_ceil(1 << 20)));

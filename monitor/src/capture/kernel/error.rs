@@ -45,6 +45,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// It is not known how many CPUs there can be.
+    #[error("{path}: {why}")]
+    Processors {
+        /// Where the kernel says it.
+        path: &'static str,
+        /// Why not.
+        why: String,
+    },
     /// No hook that may be used is free, or fit.
     #[error("{interface}: {hook} is not to be had")]
     Attach {

@@ -5,6 +5,7 @@ use super::Error;
 use super::loaded::Loaded;
 use super::sys;
 use layout::{Line, Listed, MARKED, Marks, PREFIXES, Row, Slot, State, Totals};
+use std::fs;
 use wire::zones;
 
 /// As many rows of extended errors as a CPU has at most, beside those of `other` and the prefixes.
@@ -34,18 +35,21 @@ pub(super) struct Room {
 
 impl Room {
     /// For as much as this, and a quarter more; and a thousand zones more at least.
-    pub(super) fn of(slots: Slots, buckets: usize) -> Self {
+    ///
+    /// # Errors
+    /// It is not known for how many CPUs.
+    pub(super) fn of(slots: Slots, buckets: usize) -> Result<Self, Error> {
         let zones = slots.zones as usize + (slots.zones as usize / 4).max(MORE);
         let slots = 1 + zones + PREFIXES;
-        Self {
-            cpus: cpus(),
+        Ok(Self {
+            cpus: cpus()?,
             slots,
             rows: 1 + PREFIXES + zones.min(MOST_ROWS),
             // Building may take more than usual.
             buckets: zones::more(buckets.max(zones::buckets_for(zones))),
             marks: (KINDS * words_of_marks(slots)).next_multiple_of(LINE),
             list: (slots / LISTED).next_power_of_two().max(LEAST),
-        }
+        })
     }
 
     /// How many bytes all maps take.
@@ -107,7 +111,26 @@ pub(super) const fn words_of_marks(slots: usize) -> usize {
     slots.div_ceil(MARKED)
 }
 
-/// CPUs that there can be.
-fn cpus() -> usize {
-    aya::util::nr_cpus().unwrap_or(1)
+/// As many numbers as CPUs can have: one that is counted by no shard of its own would be counted by another's.
+fn cpus() -> Result<usize, Error> {
+    const POSSIBLE: &str = "/sys/devices/system/cpu/possible";
+    let failed = |why: String| Error::Processors { path: POSSIBLE, why };
+    let ranges = fs::read_to_string(POSSIBLE).map_err(|error| failed(error.to_string()))?;
+    numbers(&ranges).ok_or_else(|| failed(format!("{ranges:?}")))
+}
+
+/// One more than the highest number in ranges such as `0-3,8-11`.
+fn numbers(ranges: &str) -> Option<usize> {
+    ranges.trim_end().rsplit(['-', ',']).next()?.parse::<usize>().ok()?.checked_add(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpus_may_leave_numbers_out() {
+        assert_eq!(["0\n", "0-1\n", "0-3,8-11\n", "0,2\n"].map(numbers), [Some(1), Some(2), Some(12), Some(3)]);
+        assert_eq!(["", "\n", "0-", "many"].map(numbers), [None; 4]);
+    }
 }

@@ -18,7 +18,7 @@ use wire::Ports;
 /// # Errors
 /// What the kernel says.
 pub fn verified() -> Result<Vec<(String, u32)>, Error> {
-    loaded::verified(OBJECT.ok_or(Error::NoObject)?, &Room::of(Slots { zones: 1, prefixes: 0 }, 1))
+    loaded::verified(OBJECT.ok_or(Error::NoObject)?, &Room::of(Slots { zones: 1, prefixes: 0 }, 1)?)
 }
 
 /// A program that the kernel calls for a frame.
@@ -47,7 +47,7 @@ impl Trial {
     /// What the kernel says.
     pub fn new(attribution: &Attribution, ports: Ports) -> Result<Self, Error> {
         let (_, buckets) = attribution.table().ok_or(Error::Learning)?;
-        let room = Room::of(attribution.slots(), buckets.len());
+        let room = Room::of(attribution.slots(), buckets.len())?;
         let loaded = Loaded::new(OBJECT.ok_or(Error::NoObject)?, &room)?;
         let mut maps = Maps::new(&loaded)?;
         maps.fill(attribution, ports)?;

@@ -20,13 +20,17 @@ pub(super) fn here(config: &Config) -> Vec<String> {
         }
     }
     if kernel::is_built() {
-        let (needed, cpus) = kernel::memory(config.plan.names.zones(), config.prefixes.len());
-        let mut text = format!("counters in the kernel take {} MiB for CPUs: {cpus}", needed.div_ceil(1 << 20));
-        if needed > config.capture.kernel_memory {
-            let limit = show_size(config.capture.kernel_memory);
-            let _ = write!(text, ", and `kernel-memory` allows {limit}: packet sockets would count");
-        }
-        here.push(text);
+        here.push(match kernel::memory(config.plan.names.zones(), config.prefixes.len()) {
+            Ok((needed, cpus)) => {
+                let mut text = format!("counters in the kernel take {} MiB for CPUs: {cpus}", needed.div_ceil(1 << 20));
+                if needed > config.capture.kernel_memory {
+                    let limit = show_size(config.capture.kernel_memory);
+                    let _ = write!(text, ", and `kernel-memory` allows {limit}: packet sockets would count");
+                }
+                text
+            }
+            Err(error) => format!("packet sockets would count: {}", error.whole()),
+        });
     } else {
         here.push(String::from("this binary has no kernel capture: packet sockets would count"));
     }
