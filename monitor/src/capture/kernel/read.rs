@@ -146,7 +146,7 @@ impl Read {
         self.places.drain(..last);
         let mut found = std::mem::take(&mut self.found);
         // Those of one slot in the order in which they were found.
-        found.sort_unstable_by_key(|found| (found.slot, found.queries));
+        found.sort_by_key(|found| found.slot);
         let (mut moved, mut codes) = (Vec::with_capacity(found.len()), Vec::new());
         for of_slot in found.chunk_by(|one, other| one.slot == other.slot) {
             let Some(found) = of_slot.iter().copied().reduce(Found::and) else { continue };
@@ -165,24 +165,28 @@ impl Read {
     /// Looks at what was listed for this reading and for the last one.
     fn look_where_listed(&mut self, maps: &Maps) {
         let places = std::mem::take(&mut self.places);
+        let mut counters = [None; TOGETHER];
         for together in places.chunks(TOGETHER) {
             for place in together {
                 self.known.prefetch(place.slot);
             }
-            for place in together {
-                if let Some((bucket, _)) = self.known.place(place.slot) {
-                    mapped::prefetch(maps.line(self.half, place.cpu as usize, bucket).as_ptr());
-                }
-                if place.own || self.known.is_touched(place.slot) {
+            for (&Place { slot, cpu, own }, counter) in together.iter().zip(&mut counters) {
+                *counter = None;
+                if own || self.known.is_touched(slot) {
                     let cpus = 0..maps.room().cpus;
-                    cpus.for_each(|cpu| mapped::prefetch(maps.slot(self.half, cpu, place.slot).as_ptr()));
+                    cpus.for_each(|cpu| mapped::prefetch(maps.slot(self.half, cpu, slot).as_ptr()));
+                }
+                if !own && let Some(place) = self.known.place(slot) {
+                    let found = Counter::of(maps, self.half, cpu as usize, place);
+                    mapped::prefetch(found.word);
+                    *counter = Some(found);
                 }
             }
-            for &Place { slot, cpu, own } in together {
+            for (&Place { slot, cpu, own }, counter) in together.iter().zip(&counters) {
                 if own {
                     self.touch(slot);
-                } else {
-                    self.queries(maps, slot, cpu as usize);
+                } else if let Some(counter) = counter {
+                    self.more(slot, cpu as usize, counter.read());
                 }
             }
         }
@@ -224,9 +228,14 @@ impl Read {
     /// Adds the queries that a CPU has counted in a zone's bucket since the last reading.
     #[inline]
     fn queries(&mut self, maps: &Maps, slot: u32, cpu: usize) {
+        let Some(place) = self.known.place(slot) else { return };
+        self.more(slot, cpu, Counter::of(maps, self.half, cpu, place).read());
+    }
+
+    /// Adds the queries by which a CPU's `counter` of a zone is further than at the last reading.
+    #[inline]
+    fn more(&mut self, slot: u32, cpu: usize, counter: u32) {
         let Some(known) = self.known.slot_mut(slot) else { return };
-        let Some((bucket, entry)) = known::place(known) else { return };
-        let counter = counter(maps.line(self.half, cpu, bucket), entry);
         let more = counter.wrapping_sub(std::mem::replace(known::counter(known, cpu), counter));
         if more > 0 {
             let queries = known::queries(known).wrapping_add(more.into());
@@ -238,12 +247,12 @@ impl Read {
     /// Puts all queries that were ever counted of a zone, whatever was read before.
     fn all_queries(&mut self, maps: &Maps, slot: u32) {
         let Some(known) = self.known.slot_mut(slot) else { return };
-        let Some((bucket, entry)) = known::place(known) else { return };
+        let Some(place) = known::place(known) else { return };
         let mut queries = 0_u64;
         for cpu in 0..maps.room().cpus {
             // In this order.
             let halves = maps.slot(self.half, cpu, slot)[Field::Queries as usize].load(Ordering::Acquire);
-            let counter = counter(maps.line(self.half, cpu, bucket), entry);
+            let counter = Counter::of(maps, self.half, cpu, place).read();
             *known::counter(known, cpu) = counter;
             queries = queries.wrapping_add(layout::queries(halves, counter));
         }
@@ -307,10 +316,23 @@ fn listed(maps: &Maps, half: usize, cpu: usize) -> u64 {
 }
 
 /// A counter of queries in a bucket.
-#[inline]
-fn counter(line: &[AtomicU64], entry: usize) -> u32 {
-    let at = layout::counter(entry);
-    lower(line[at / 8].load(Ordering::Acquire) >> (8 * (at % 8)))
+#[derive(Clone, Copy, Debug)]
+struct Counter<'m> {
+    word: &'m AtomicU64,
+    shift: usize,
+}
+
+impl<'m> Counter<'m> {
+    #[inline]
+    fn of(maps: &'m Maps, half: usize, cpu: usize, (bucket, entry): (usize, usize)) -> Self {
+        let at = layout::counter(entry);
+        Self { word: &maps.line(half, cpu, bucket)[at / 8], shift: 8 * (at % 8) }
+    }
+
+    #[inline]
+    fn read(self) -> u32 {
+        lower(self.word.load(Ordering::Acquire) >> self.shift)
+    }
 }
 
 /// The lower 32 bits.
