@@ -1,7 +1,7 @@
 //! What the daemon does with the kernel's counters: a tick, a look at all of them, other zones in their place.
 
 use crate::figure::{Figure, in_turn, nanoseconds};
-use crate::frames;
+use crate::frames::{self, Chance};
 use crate::kernel::{Called, LINE, LINES, Varied, line_of, varied};
 use crate::{Outcome, bpf, table};
 use engine::{Time, Wall};
@@ -108,12 +108,20 @@ fn queries(trial: &Trial, apart: u64) -> Outcome<Queries> {
     Ok(Queries { program, frame: frames.swap_remove(0) })
 }
 
+/// As many orders as zones are asked for in, one after the other: a processor learns the order of numbers that it sorts often.
+const ORDERS: usize = 16;
+
+/// Each zone once in as many messages as are sent at once, in an order of chance, and some of them again.
 fn frames_of(apart: u64) -> Vec<Vec<u8>> {
-    let mut next = 0;
-    varied(MANY as usize, |_| {
-        next = (next + 1) % ACTIVE;
-        frames::query(&frames::zone(next as u64 * apart))
-    })
+    let mut order: Vec<_> = (0..ACTIVE as u64).collect();
+    let mut chance = Chance(7);
+    let mut zones: Vec<u64> = Vec::new();
+    for _ in 0..ORDERS {
+        order.sort_by_cached_key(|_| chance.below(u64::MAX));
+        zones.extend(order.iter().cycle().take(MANY as usize));
+    }
+    let mut zones = zones.into_iter();
+    varied(zones.len(), |_| frames::query(&frames::zone(zones.next().unwrap_or_default() * apart)))
 }
 
 /// The least that reading so many counters can take: a program has counted in a line of an array for each query, and these
