@@ -15,6 +15,7 @@ mod pins;
 mod port;
 mod read;
 mod room;
+mod sort;
 mod sys;
 mod told;
 pub mod trial;

@@ -7,6 +7,7 @@ use super::known::{self, Known};
 use super::list::{self, Lists, Marks, Place};
 use super::mapped;
 use super::room::Room;
+use super::sort;
 use engine::{Moved, MovedCodes, Sample, Sight, Time, Wall};
 use layout::{LISTED, OF_NODE};
 use std::collections::HashMap;
@@ -37,6 +38,8 @@ pub(super) struct Read {
     places: Vec<Place>,
     /// Slots that may have moved, for this reading.
     found: Vec<Found>,
+    /// In which order to take them: for each its slot, and which it is.
+    order: Vec<u64>,
     /// The first slot of the stripe whose turn it is.
     stripe: usize,
     /// How many of the next readings look at all slots.
@@ -83,6 +86,7 @@ impl Read {
             lists: Lists::read_up_to((0..maps.room().cpus).map(|cpu| listed(maps, half, cpu)).collect()),
             places: Vec::new(),
             found: Vec::new(),
+            order: Vec::new(),
             stripe: 0,
             whole: LOST,
             at: None,
@@ -144,12 +148,15 @@ impl Read {
             self.look_in_turn(maps, &marks);
         }
         self.places.drain(..last);
-        let mut found = std::mem::take(&mut self.found);
+        let found = std::mem::take(&mut self.found);
+        let mut order = std::mem::take(&mut self.order);
         // Those of one slot in the order in which they were found.
-        found.sort_by_key(|found| found.slot);
+        order.extend(found.iter().zip(0_u64..).map(|(found, nth)| u64::from(found.slot) << 32 | nth));
+        sort::by_upper_half(&mut order);
         let (mut moved, mut codes) = (Vec::with_capacity(found.len()), Vec::new());
-        for of_slot in found.chunk_by(|one, other| one.slot == other.slot) {
-            let Some(found) = of_slot.iter().copied().reduce(Found::and) else { continue };
+        for of_slot in order.chunk_by(|one, other| one >> 32 == other >> 32) {
+            let of_slot = of_slot.iter().filter_map(|nth| found.get(lower(*nth) as usize).copied());
+            let Some(found) = of_slot.reduce(Found::and) else { continue };
             if let Some(totals) = self.totals(maps, found) {
                 moved.push(Moved { slot: found.slot, totals });
             }
@@ -157,8 +164,8 @@ impl Read {
                 self.codes(maps, found.slot, &mut codes);
             }
         }
-        found.clear();
-        self.found = found;
+        order.clear();
+        (self.found, self.order) = (found, order);
         Sample { at, wall, generation, node, moved, codes, sight: Sight::default() }
     }
 
