@@ -3,6 +3,9 @@
 
 /// Sorts words by their upper halves, and leaves those with the same one as they are: by a byte at a time, from the lowest on.
 pub(super) fn by_upper_half(words: &mut Vec<u64>) {
+    if words.is_sorted_by_key(|word| word >> 32) {
+        return;
+    }
     let all = words.iter().fold(0, |all, word| all | word);
     let mut sorted = vec![0; words.len()];
     for shift in (32..64).step_by(8).take_while(|shift| all >> shift != 0) {
