@@ -60,26 +60,50 @@ fn within() -> Outcome<()> {
     let mut chance = Chance(7);
     let frames: Vec<_> =
         (0..1024).map(|_| frames::frame(&frames::query(&frames::zone(chance.below(ZONES))), Over::V4, 7)).collect();
+    let took = in_turn(&cables, &frames)?;
+    let [empty, programs @ ..] = &took[..] else { return Err("nothing was measured".into()) };
+    let mut programs = programs.iter().map(|took| net(took, empty));
+    let ours = programs.next().ok_or("ours was not measured")?;
+    table::ours(WHAT, "ns", &ours, Some(40.0));
+    if let Some(sketch) = programs.next() {
+        table::peer("a sketch in C, the limit here", "ns", &sketch, &ours, None);
+    }
+    table::ours("    the empty program, taken off; all hold bpf_stats' clock", "ns", &Figure::of(empty.clone()), None);
+    let took = in_turn(&cables[..2], &spoofed())?;
+    let flood = net(&took[1], &took[0]);
+    table::ours("    names and sources by chance, half of the names in no zone", "ns", &flood, None);
+    Ok(())
+}
+
+/// What a run takes on each cable, round by round.
+fn in_turn(cables: &[Cable<'_>], frames: &[Vec<u8>]) -> Outcome<Vec<Vec<f64>>> {
     let mut took = vec![Vec::new(); cables.len()];
     for round in 0..=ROUNDS {
         for (cable, took) in cables.iter().zip(&mut took) {
-            let nanoseconds = cable.run(&frames)?;
+            let nanoseconds = cable.run(frames)?;
             // The first warms up.
             if round > 0 {
                 took.push(nanoseconds);
             }
         }
     }
-    let mut took = took.into_iter();
-    let empty = took.next().unwrap_or_default();
-    let mut net = took.map(|all| Figure::of(all.iter().zip(&empty).map(|(took, nothing)| took - nothing).collect()));
-    let ours = net.next().ok_or("ours was not measured")?;
-    table::ours(WHAT, "ns", &ours, Some(40.0));
-    if let Some(sketch) = net.next() {
-        table::peer("a sketch in C, the limit here", "ns", &sketch, &ours, None);
-    }
-    table::ours("    the empty program, taken off; all hold bpf_stats' clock", "ns", &Figure::of(empty), None);
-    Ok(())
+    Ok(took)
+}
+
+/// What is left without what the program takes that does nothing.
+fn net(took: &[f64], empty: &[f64]) -> Figure {
+    Figure::of(took.iter().zip(empty).map(|(took, nothing)| took - nothing).collect())
+}
+
+/// Names that were never asked for before, from sources that are not theirs.
+fn spoofed() -> Vec<Vec<u8>> {
+    let mut chance = Chance(11);
+    let frame = |client| {
+        // Zones that there are, and as many more that there are not.
+        let name = format!("{:016x}.{}", chance.below(u64::MAX), frames::zone(chance.below(2 * ZONES)));
+        frames::frame(&frames::query(&name), Over::V4, client)
+    };
+    (0..=u16::MAX).take(QUERIES).map(frame).collect()
 }
 
 /// A cable with a program at its far end.
